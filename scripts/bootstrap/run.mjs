@@ -1,0 +1,25 @@
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { delimiter, dirname } from 'node:path';
+import { PINNED_NODE, ROOT } from './paths.mjs';
+
+/**
+ * Runs a script on the pinned Node with this terminal, and resolves to its exit code. The pinned Node comes first in
+ * PATH, so that whatever the script spawns by name runs on it too. A signal is passed on and waited for.
+ */
+export function runPinned(args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(PINNED_NODE, ['--disable-warning=ExperimentalWarning', ...args], {
+      cwd: ROOT,
+      stdio: 'inherit',
+      env: { ...process.env, PATH: `${dirname(PINNED_NODE)}${delimiter}${process.env.PATH ?? ''}`, NEARSIDE_CALLER_DIR: process.env.INIT_CWD ?? process.cwd() },
+    });
+    // Ctrl-C reaches the child through the terminal as well; staying alive until it has ended keeps its last words readable.
+    const forward = (signal) => child.kill(signal);
+    process.on('SIGINT', () => undefined);
+    process.on('SIGTERM', forward);
+    process.on('SIGHUP', forward);
+    child.once('error', reject);
+    child.once('exit', (code, signal) => resolve(code ?? 128 + (constants.signals[signal] ?? 0)));
+  });
+}

@@ -1,0 +1,40 @@
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { NODE_MODULES, PINNED_NODE, ROOT } from './paths.mjs';
+import { fail, ticking } from './say.mjs';
+
+const APP = join(ROOT, 'apps', 'web');
+const DIST = join(APP, 'dist');
+const STAMP = join(DIST, '.sources');
+
+/** Builds the web chat with Vite when its sources changed since the last build. */
+export async function ensureWebApp() {
+  const hash = hashFolder(APP);
+  if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === hash) return;
+  const done = ticking('building the web chat');
+  const vite = join(NODE_MODULES, 'vite', 'bin', 'vite.js');
+  const built = spawnSync(PINNED_NODE, [vite, 'build', '--config', join(APP, 'vite.config.ts'), '--logLevel', 'error'], { cwd: ROOT, encoding: 'utf8' });
+  if (built.status !== 0) {
+    done('failed');
+    fail(`the web chat could not be built; the API works without it.\n${built.stderr}${built.stdout}`);
+    return;
+  }
+  writeFileSync(STAMP, hash);
+  done();
+}
+
+function hashFolder(folder) {
+  const hash = createHash('sha256');
+  const walk = (path) => {
+    for (const entry of readdirSync(path, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      if (entry.name === 'dist' || entry.name === 'node_modules') continue;
+      const inner = join(path, entry.name);
+      if (entry.isDirectory()) walk(inner);
+      else hash.update(entry.name).update(readFileSync(inner));
+    }
+  };
+  walk(folder);
+  return hash.digest('hex');
+}
