@@ -23,6 +23,9 @@ export interface Citation {
   readonly text: string;
   /** 1-based page, for paged formats. */
   readonly page?: number;
+  /** Document text right before and after the quote (at most 400 characters each), so that a client can show it in context. */
+  readonly before?: string;
+  readonly after?: string;
 }
 
 /** Where the milliseconds of one answer went. All wall-clock, absent when the phase did not happen. */
