@@ -1,0 +1,120 @@
+import type { Backend, CallOptions, Engine, EngineFeature, EngineInfo, LoadSpec } from '#edge/contracts/backend.ts';
+import type { EmbedRequest, EmbedResponse } from '#edge/contracts/embed.ts';
+import type { EngineRef, ReplyPart } from '#edge/contracts/parts.ts';
+import type { ScoreRequest, ScoreResponse } from '#edge/contracts/score.ts';
+import type { TensorRequest, TensorResponse } from '#edge/contracts/tensor.ts';
+import { throwIfAborted } from '#edge/core/abort.ts';
+import { EdgeError } from '#edge/core/errors.ts';
+import { type OnnxSession, openSession } from './onnx-session.ts';
+import { checkInputs } from './tensor-check.ts';
+import { TextModel, textFeatures } from './text-model.ts';
+import { readTokenizer } from './tokenizer.ts';
+
+/** ONNX Runtime: encoders, cross-encoders and any graph of plain tensors. It does not generate text. */
+export const onnxBackend: Backend = {
+  id: 'onnx',
+  formats: ['onnx'],
+  async load(spec, options) {
+    const label = `loading ${spec.stored.model}`;
+    throwIfAborted(options?.signal, label);
+    const tokenizerFile = spec.stored.files.tokenizer;
+    const tokenizer = tokenizerFile === undefined ? undefined : await readTokenizer(tokenizerFile, spec.contextTokens);
+    options?.onProgress?.({ label, done: 1, total: 2, unit: 'steps' });
+    const session = await openSession(spec);
+    if (options?.signal?.aborted) await session[Symbol.asyncDispose]();
+    throwIfAborted(options?.signal, label);
+    options?.onProgress?.({ label, done: 2, total: 2, unit: 'steps' });
+    const text = tokenizer && new TextModel(session, tokenizer, spec.embedding);
+    return new OnnxEngine(describe(spec, session, text !== undefined), session, text);
+  },
+};
+
+function describe(spec: LoadSpec, session: OnnxSession, hasTokenizer: boolean): EngineInfo {
+  const features: EngineFeature[] = hasTokenizer ? textFeatures(session, spec.embedding) : [];
+  if (session.carriesAllTypes) features.push('tensors');
+  return {
+    backend: 'onnx',
+    provider: spec.provider,
+    version: session.version,
+    model: spec.stored.model,
+    variant: spec.stored.variant,
+    features,
+    contextTokens: spec.contextTokens,
+    threads: Math.max(1, spec.threads),
+    inputs: session.inputs,
+    outputs: session.outputs,
+  };
+}
+
+class OnnxEngine implements Engine {
+  readonly info: EngineInfo;
+  readonly #session: OnnxSession;
+  readonly #text: TextModel | undefined;
+  readonly #running = new Set<Promise<unknown>>();
+  #disposal: Promise<void> | undefined;
+
+  constructor(info: EngineInfo, session: OnnxSession, text: TextModel | undefined) {
+    this.info = info;
+    this.#session = session;
+    this.#text = text;
+  }
+
+  generate(): AsyncIterable<ReplyPart> {
+    const next = (): Promise<never> => Promise.reject(this.#lacks('generate'));
+    return { [Symbol.asyncIterator]: () => ({ next }) };
+  }
+
+  async embed(request: EmbedRequest, options?: CallOptions): Promise<EmbedResponse> {
+    const text = this.#requireText(request.output === 'tokens' ? 'token-vectors' : 'embed');
+    return { ...(await this.#track(text.embed(request, options))), engine: this.#ref() };
+  }
+
+  async score(request: ScoreRequest, options?: CallOptions): Promise<ScoreResponse> {
+    const text = this.#requireText('score');
+    return { ...(await this.#track(text.score(request, options))), engine: this.#ref() };
+  }
+
+  async runTensors(request: TensorRequest, options?: CallOptions): Promise<TensorResponse> {
+    this.#require('tensors');
+    throwIfAborted(options?.signal, 'tensor run');
+    checkInputs(this.#session.inputs, request.inputs);
+    return { outputs: await this.#track(this.#session.run(request.inputs)), engine: this.#ref() };
+  }
+
+  /** Waits for the calls in flight, then frees the session. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposal ??= Promise.allSettled([...this.#running]).then(() => this.#session[Symbol.asyncDispose]());
+    return this.#disposal;
+  }
+
+  #requireText(feature: EngineFeature): TextModel {
+    this.#require(feature);
+    if (!this.#text) throw this.#lacks(feature);
+    return this.#text;
+  }
+
+  #require(feature: EngineFeature): void {
+    if (this.#disposal) throw new EdgeError('E_SHUTTING_DOWN', { what: `the engine of "${this.info.model}" is closed` });
+    if (!this.info.features.includes(feature)) throw this.#lacks(feature);
+  }
+
+  #lacks(feature: EngineFeature): EdgeError {
+    return new EdgeError('E_UNSUPPORTED', {
+      what: `"${this.info.model}" on onnx does not do "${feature}"`,
+      expected: `one of ${this.info.features.join(', ') || 'nothing'}`,
+    });
+  }
+
+  async #track<T>(call: Promise<T>): Promise<T> {
+    this.#running.add(call);
+    try {
+      return await call;
+    } finally {
+      this.#running.delete(call);
+    }
+  }
+
+  #ref(): EngineRef {
+    return { engine: `onnx/${this.info.provider}`, model: this.info.model, variant: this.info.variant };
+  }
+}
