@@ -1,0 +1,103 @@
+import { execFile } from 'node:child_process';
+import { access, readdir, readFile, statfs } from 'node:fs/promises';
+import os from 'node:os';
+import { systemErrorCode } from '#edge/core/errors.ts';
+import { type Logger, silentLogger } from '#edge/core/log.ts';
+
+/** Bytes of one file system. */
+export interface DiskSpace {
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+}
+
+/** What Node.js itself knows of the machine; used where no file tells. */
+export interface SystemFacts {
+  readonly platform: string;
+  /** `process.arch` spelling. */
+  readonly arch: string;
+  readonly cpuModel: string;
+  readonly logicalCores: number;
+  readonly totalMemoryBytes: number;
+  readonly freeMemoryBytes: number;
+  /** Version of the glibc this process runs on; absent on musl and outside Linux. */
+  readonly glibcVersion?: string;
+}
+
+/**
+ * All that a probe may touch, so that a recorded board can stand in for a machine.
+ * Nothing here throws: what cannot be read is `undefined`, and the reason goes to `log` at debug.
+ */
+export interface ProbeIo {
+  readonly system: SystemFacts;
+  readonly log: Logger;
+  readText(path: string): Promise<string | undefined>;
+  /** Names in a folder. */
+  readDir(path: string): Promise<readonly string[] | undefined>;
+  exists(path: string): Promise<boolean>;
+  /** Standard output of a command that ended with 0 within `timeoutMs`. */
+  run(command: string, args: readonly string[], timeoutMs: number): Promise<string | undefined>;
+  /** The file system that holds the device's data. */
+  disk(): Promise<DiskSpace | undefined>;
+}
+
+export interface SystemIoOptions {
+  /** Any path on the file system whose space counts. Defaults to the working directory. */
+  readonly diskPath?: string;
+  /** Defaults to silence. */
+  readonly log?: Logger;
+}
+
+/** The machine this process runs on. */
+export function systemIo(options: SystemIoOptions = {}): ProbeIo {
+  const log = options.log ?? silentLogger;
+  const orAbsent = async <T>(what: string, read: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await read();
+    } catch (error) {
+      log.debug('probe source absent', { source: what, code: systemErrorCode(error) ?? String(error) });
+      return undefined;
+    }
+  };
+  return {
+    system: readSystemFacts(),
+    log,
+    readText: (path) => orAbsent(path, () => readFile(path, 'utf8')),
+    readDir: (path) => orAbsent(path, () => readdir(path)),
+    exists: async (path) => (await orAbsent(path, () => access(path).then(() => true))) ?? false,
+    run: (command, args, timeoutMs) => orAbsent(command, () => runCommand(command, args, timeoutMs)),
+    disk: () =>
+      orAbsent('statfs', async () => {
+        const space = await statfs(options.diskPath ?? process.cwd());
+        return { freeBytes: space.bavail * space.bsize, totalBytes: space.blocks * space.bsize };
+      }),
+  };
+}
+
+function readSystemFacts(): SystemFacts {
+  const glibcVersion = process.platform === 'linux' ? readGlibcVersion() : undefined;
+  return {
+    platform: process.platform,
+    arch: process.arch,
+    cpuModel: os.cpus()[0]?.model.trim() ?? '',
+    logicalCores: Math.max(1, os.cpus().length),
+    totalMemoryBytes: os.totalmem(),
+    freeMemoryBytes: os.freemem(),
+    ...(glibcVersion === undefined ? {} : { glibcVersion }),
+  };
+}
+
+function readGlibcVersion(): string | undefined {
+  const reporter: NodeJS.ProcessReport & { excludeNetwork?: boolean } = process.report;
+  // Without this the report resolves the name of every open socket, which may take seconds.
+  reporter.excludeNetwork = true;
+  const report: { header?: { glibcVersionRuntime?: string } } = reporter.getReport();
+  return report.header?.glibcVersionRuntime;
+}
+
+function runCommand(command: string, args: readonly string[], timeoutMs: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    execFile(command, [...args], { timeout: timeoutMs, killSignal: 'SIGKILL', windowsHide: true }, (error, stdout) =>
+      error ? reject(error) : resolve(stdout),
+    );
+  });
+}
