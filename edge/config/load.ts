@@ -49,7 +49,7 @@ export function loadConfig(options: LoadOptions = {}): Config {
       fleet: resolve(home, parsed.data.fleet.database ?? join('data', 'fleet.db')),
       run: join(home, 'run'),
     },
-    environment: { ...environment, NEARSIDE_HOME: home },
+    environment: { ...environment, ...variablesOf(options.overrides ?? {}), NEARSIDE_HOME: home },
   });
 }
 
@@ -103,6 +103,16 @@ function settingsFromEnvironment(environment: Readonly<Record<string, string | u
     target[keys.at(-1) as string] = parseVariable(text, unwrap(schema));
   }
   return settings as ConfigFile;
+}
+
+/** The overrides as variables, so that a child process that loads its own configuration gets the same. */
+function variablesOf(overrides: ConfigFile): Record<string, string> {
+  const variables: Record<string, string> = {};
+  for (const { path, variable } of describeSettings()) {
+    const value = path.split('.').reduce<unknown>((object, key) => (object as Record<string, unknown> | undefined)?.[key], overrides);
+    if (value !== undefined) variables[variable] = Array.isArray(value) ? value.join(',') : String(value);
+  }
+  return variables;
 }
 
 function parseVariable(text: string, schema: z.ZodType): unknown {

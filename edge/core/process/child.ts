@@ -3,8 +3,9 @@
  * the agent host and the local fleet collector, so that none of them can take the device down.
  */
 import { type ChildProcess, fork } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { EdgeError } from '../errors.ts';
-import { type Logger, silentLogger } from '../log.ts';
+import { type LogFields, type Logger, silentLogger } from '../log.ts';
 import { backoffMs } from '../retry.ts';
 import { createRpcPeer, type RpcHandlers, type RpcMethods, type RpcPeer } from './rpc.ts';
 
@@ -60,6 +61,7 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
   #starting: Promise<RpcPeer<Remote>> | undefined;
   #exited: Promise<void> = Promise.resolve();
   #stopping = false;
+  #stops = 0;
   #crashes = 0;
   #fastCrashes = 0;
   #retryAt = 0;
@@ -137,15 +139,32 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
     return this.#starting;
   }
 
-  /** Asks the child to end, and kills it after the deadline. Safe to call again. */
+  /**
+   * Asks the child to end, and kills it after the deadline. Calls in flight fail with `E_SHUTTING_DOWN`; a later call
+   * starts the child again. Safe to call again.
+   */
   async stop(deadlineMs = 3000): Promise<void> {
+    this.#stops++;
     const child = this.#child;
     if (!child) return;
     this.#stopping = true;
+    this.#peer?.close(this.#stoppedError());
+    this.#peer = undefined;
     if (child.connected) child.disconnect();
     const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs);
     await this.#exited;
     clearTimeout(timer);
+  }
+
+  /** Ends the child at once, as a crash; calls in flight fail with `reason`. */
+  kill(reason: EdgeError): void {
+    this.#peer?.close(reason);
+    this.#peer = undefined;
+    this.#child?.kill('SIGKILL');
+  }
+
+  #stoppedError(): EdgeError {
+    return new EdgeError('E_SHUTTING_DOWN', { what: `${this.#options.name} was stopped` });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -161,7 +180,9 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
         details: { retryAfterMs: waitMs },
       });
     }
+    const stops = this.#stops;
     await this.#exited;
+    if (stops !== this.#stops) throw this.#stoppedError();
     this.#stopping = false;
     const { name, entry, args = [], env, handlers, startTimeoutMs = 20_000 } = this.#options;
     const child = fork(entry, [...args], {
@@ -173,13 +194,19 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
     this.#child = child;
     this.#startedAt = this.#lastBeatAt = this.#idleSince = Date.now();
     const stderr = tailOf(child, this.#log);
-    const peer = createRpcPeer<Remote, Local>((message) => child.send(message as object), handlers);
+    const peer = createRpcPeer<Remote, Local>((message) => {
+      // A dying child closes its channel before it exits; the exit tells the callers, so the failed send need not.
+      child.send(message as object, (error) => error && this.#log.debug('message to child was lost', { error }));
+    }, handlers);
 
     this.#exited = new Promise((resolve) => {
-      child.once('exit', (code, signal) => {
+      const onEnd = (code: number | null, signal: NodeJS.Signals | null): void => {
         this.#onExit(peer, { pid: child.pid ?? 0, code, signal, unexpected: !this.#stopping, stderrTail: stderr() });
         resolve();
-      });
+      };
+      child.once('exit', onEnd);
+      // A process that could not be made (no memory, no process ids left) has an error instead of an exit.
+      child.once('error', () => child.pid === undefined && onEnd(null, null));
     });
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -192,10 +219,13 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
           }),
         );
       }, startTimeoutMs);
-      child.once('error', (error) => reject(new EdgeError('E_ENGINE_CRASHED', { what: `${name} could not be started`, cause: error })));
+      child.on('error', (error) => {
+        clearTimeout(timer);
+        reject(new EdgeError('E_ENGINE_CRASHED', { what: `${name} could not be started`, found: error.message, cause: error }));
+      });
       child.once('exit', (code, signal) => {
         clearTimeout(timer);
-        reject(crashError(name, code, signal, stderr()));
+        reject(this.#stopping ? this.#stoppedError() : crashError(name, code, signal, stderr()));
       });
       child.on('message', (message: unknown) => {
         if (isHeartbeat(message)) {
@@ -220,13 +250,12 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
     const now = Date.now();
     if (now - this.#lastBeatAt > hangAfterMs) {
       this.#log.error('child hung', { silentMs: now - this.#lastBeatAt });
-      this.#peer?.close(
+      this.kill(
         new EdgeError('E_ENGINE_HUNG', {
           what: `${this.#options.name} gave no sign of life`,
           found: `silence for ${now - this.#lastBeatAt} ms`,
         }),
       );
-      this.#child?.kill('SIGKILL');
     } else if (this.#active === 0 && idleStopMs > 0 && now - this.#idleSince > idleStopMs) {
       this.#log.debug('child stopped: idle');
       void this.stop();
@@ -252,7 +281,7 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
     peer.close(
       exit.unexpected
         ? crashError(this.#options.name, exit.code, exit.signal, exit.stderrTail)
-        : new EdgeError('E_SHUTTING_DOWN', { what: `${this.#options.name} was stopped` }),
+        : this.#stoppedError(),
     );
     this.#options.onExit?.(exit);
   }
@@ -271,13 +300,33 @@ function crashError(name: string, code: number | null, signal: NodeJS.Signals | 
   });
 }
 
-/** Keeps the last output of the child for crash reports; its lines go to the log at debug level. */
+/**
+ * Keeps the last output of the child for crash reports. Its own log lines (one JSON object each, see `createLogger`)
+ * are logged again here with their level; anything else goes to the log at debug level.
+ */
 function tailOf(child: ChildProcess, log: Logger): () => string {
   let tail = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    tail = (tail + text).slice(-4000);
-    log.debug('child wrote', { text: text.trimEnd().slice(0, 2000) });
-  });
-  child.stdout?.setEncoding('utf8').on('data', (text: string) => log.debug('child wrote', { text: text.trimEnd().slice(0, 2000) }));
+  const onLine = (line: string): void => {
+    if (!relayLogLine(line, log)) log.debug('child wrote', { text: line.slice(0, 2000) });
+  };
+  if (child.stderr) {
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      tail = (tail + text).slice(-4000);
+    });
+    createInterface({ input: child.stderr }).on('line', onLine);
+  }
+  if (child.stdout) createInterface({ input: child.stdout }).on('line', onLine);
   return () => tail.trim();
+}
+
+function relayLogLine(line: string, log: Logger): boolean {
+  if (!line.startsWith('{"time":')) return false;
+  try {
+    const { time: _time, level, event, ...fields } = JSON.parse(line) as { time: string; level: string; event: string } & LogFields;
+    if (level !== 'debug' && level !== 'info' && level !== 'warn' && level !== 'error') return false;
+    log[level](event, fields);
+    return true;
+  } catch {
+    return false; // Not one of ours, or torn by a crash: it is logged as it is.
+  }
 }

@@ -1,0 +1,154 @@
+/** The bots of this device behind one port: sessions, default knowledge, and the three bots on shared parts. */
+import { join } from 'node:path';
+import type { Bot } from '#agent/bot.ts';
+import { createQaBot } from '#agent/bots/qa/qa-bot.ts';
+import { createRecommendBot } from '#agent/bots/recommend/recommend-bot.ts';
+import { createSupportBot } from '#agent/bots/support/support-bot.ts';
+import { SessionStore } from '#agent/memory/session-store.ts';
+import { SqliteSaver } from '#agent/memory/sqlite-saver.ts';
+import { type KnowledgeBase, openKnowledgeBase } from '#agent/retrieval/knowledge-base.ts';
+import { openShop, type ShopDatabase } from '#agent/shop/shop-database.ts';
+import type { Config } from '#edge/config/schema.ts';
+import type { CallOptions } from '#edge/contracts/backend.ts';
+import { BOTS, type BotId, type BotPort, type BotRequest } from '#edge/contracts/bot.ts';
+import type { ChatMessage } from '#edge/contracts/generate.ts';
+import type { ReplyPart } from '#edge/contracts/parts.ts';
+import type { RuntimePort } from '#edge/contracts/runtime.ts';
+import type { Recorder } from '#edge/contracts/telemetry.ts';
+import { EdgeError } from '#edge/core/errors.ts';
+import { newId } from '#edge/core/ids.ts';
+import type { Logger } from '#edge/core/log.ts';
+import { openDatabase } from '#edge/storage/sqlite.ts';
+import { seedDefaultKnowledge } from './default-knowledge.ts';
+
+export interface AgentHostDependencies {
+  readonly config: Config;
+  readonly runtime: RuntimePort;
+  readonly recorder: Recorder;
+  readonly log: Logger;
+}
+
+/** Opens the stores, seeds what a first start needs, and makes the bots. */
+export function openAgentHost(dependencies: AgentHostDependencies): AgentHost {
+  const { config, runtime, log } = dependencies;
+  const shop = openShop(join(config.paths.data, 'shop.db'));
+  const knowledge = openKnowledgeBase({ path: config.paths.knowledge, runtime, log });
+  const sessionsDatabase = openDatabase({ path: config.paths.sessions, migrations: SessionStore.migrations });
+  const checkpoints = openDatabase({ path: join(config.paths.data, 'checkpoints.db'), migrations: SqliteSaver.migrations });
+  const saver = new SqliteSaver(checkpoints);
+  const qa = createQaBot({ runtime, knowledge, strictness: config.agent.strictness, log });
+  const bots: Record<BotId, Bot> = {
+    qa,
+    recommend: createRecommendBot({ runtime, shop, saver, log }),
+    support: createSupportBot({ runtime, shop, saver, knowledge: qa, log }),
+  };
+  const ready = seedDefaultKnowledge({ config, shop, knowledge, log });
+  return new AgentHost({ ...dependencies, bots, knowledge, sessions: new SessionStore(sessionsDatabase), ready, close: () => [sessionsDatabase, checkpoints].forEach((database) => void database.close()), shop });
+}
+
+interface AgentHostParts extends AgentHostDependencies {
+  readonly bots: Readonly<Record<BotId, Bot>>;
+  readonly knowledge: KnowledgeBase;
+  readonly sessions: SessionStore;
+  readonly shop: ShopDatabase;
+  /** Resolves when the default knowledge is in. */
+  readonly ready: Promise<void>;
+  readonly close: () => void;
+}
+
+export class AgentHost implements BotPort {
+  readonly #parts: AgentHostParts;
+  /** Turns of one session run one after the other. */
+  readonly #turns = new Map<string, Promise<void>>();
+
+  constructor(parts: AgentHostParts) {
+    this.#parts = parts;
+  }
+
+  async listBots() {
+    return BOTS.map((id) => this.#parts.bots[id].info);
+  }
+
+  async *reply(request: BotRequest, options?: CallOptions): AsyncGenerator<ReplyPart, void, undefined> {
+    const bot = this.#parts.bots[request.bot];
+    if (!bot) throw new EdgeError('E_BOT_UNKNOWN', { what: `there is no bot "${request.bot}"`, expected: BOTS.join(', ') });
+    const message = request.messages.at(-1);
+    if (message?.role !== 'user' || message.content.trim() === '') {
+      throw new EdgeError('E_PROMPT_EMPTY', { what: `cannot ask ${bot.info.id}`, expected: 'a last message of the user with text', found: message ? `an empty or ${message.role} message` : 'no message' });
+    }
+    await this.#parts.ready;
+    const sessionId = request.sessionId ?? newId('session');
+    const release = await this.#lockSession(sessionId);
+    try {
+      const history = request.sessionId ? this.#parts.sessions.read(sessionId) : request.messages.slice(0, -1);
+      yield* this.#answer(bot, { sessionId, text: message.content, history }, options);
+    } finally {
+      release();
+    }
+  }
+
+  async *#answer(bot: Bot, turn: { sessionId: string; text: string; history: readonly ChatMessage[] }, options?: CallOptions): AsyncGenerator<ReplyPart, void, undefined> {
+    const { recorder, sessions } = this.#parts;
+    let answer = '';
+    for await (const part of bot.reply(turn, options)) {
+      if (part.type === 'text-delta') answer += part.text;
+      if (part.type === 'response-end') {
+        sessions.append(turn.sessionId, bot.info.id, [{ role: 'user', content: turn.text }, { role: 'assistant', content: answer }]);
+        recorder.observe('nearside.bot.answers', 1, { 'nearside.bot': bot.info.id, 'nearside.rung': part.rung ?? 'none' });
+        if (part.timings.retrievalMs !== undefined) recorder.observe('nearside.retrieval.duration', part.timings.retrievalMs / 1000, { 'nearside.bot': bot.info.id });
+        yield { ...part, sessionId: turn.sessionId };
+      } else {
+        yield part;
+      }
+    }
+  }
+
+  async *addDocuments(request: Parameters<BotPort['addDocuments']>[0], options?: CallOptions) {
+    await this.#parts.ready;
+    yield* this.#parts.knowledge.addDocuments(request, options);
+  }
+
+  async listDocuments() {
+    await this.#parts.ready;
+    return this.#parts.knowledge.listDocuments();
+  }
+
+  async removeDocuments(idsOrSources: readonly string[]) {
+    await this.#parts.ready;
+    return this.#parts.knowledge.removeDocuments(idsOrSources);
+  }
+
+  async listSessions() {
+    return this.#parts.sessions.list();
+  }
+
+  async readSession(id: string) {
+    return this.#parts.sessions.read(id);
+  }
+
+  async deleteSession(id: string) {
+    this.#parts.sessions.delete(id);
+  }
+
+  async addFeedback(request: Parameters<BotPort['addFeedback']>[0]) {
+    this.#parts.sessions.addFeedback(request);
+    this.#parts.recorder.observe('nearside.bot.feedback', 1, { 'nearside.vote': request.vote });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled(this.#turns.values());
+    this.#parts.close();
+  }
+
+  async #lockSession(sessionId: string): Promise<() => void> {
+    const before = this.#turns.get(sessionId);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const turn = Promise.resolve(before).then(() => promise);
+    this.#turns.set(sessionId, turn);
+    await before;
+    return () => {
+      resolve();
+      if (this.#turns.get(sessionId) === turn) this.#turns.delete(sessionId);
+    };
+  }
+}

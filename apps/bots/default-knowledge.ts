@@ -1,0 +1,40 @@
+/** What the bots know on the first start: Nearside's own documentation and the demo shop. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { KnowledgeBase } from '#agent/retrieval/knowledge-base.ts';
+import type { ShopDatabase } from '#agent/shop/shop-database.ts';
+import { generateShop } from '#apps/demo/generate-shop.ts';
+import type { Config } from '#edge/config/schema.ts';
+import type { Logger } from '#edge/core/log.ts';
+
+/** Raise it when the seeds change: a device seeds again, unchanged documents cost nothing. */
+const SEED_VERSION = 1;
+const SHOP_SEED = 42;
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+
+export interface SeedTarget {
+  readonly config: Config;
+  readonly shop: ShopDatabase;
+  readonly knowledge: KnowledgeBase;
+  readonly log: Logger;
+}
+
+/** Fills shop and knowledge base once per seed version; documents that the user removed later stay removed. */
+export async function seedDefaultKnowledge({ config, shop, knowledge, log }: SeedTarget): Promise<void> {
+  const stamp = join(config.paths.data, 'seeded.json');
+  if (existsSync(stamp) && JSON.parse(readFileSync(stamp, 'utf8')).version === SEED_VERSION) return;
+  const demo = generateShop({ seed: SHOP_SEED });
+  shop.importShop(demo);
+  const pages = join(config.paths.data, 'demo');
+  mkdirSync(pages, { recursive: true });
+  for (const page of demo.pages) writeFileSync(join(pages, `${page.id}.md`), page.markdown);
+  const manuals = ['README.md', 'ARCHITECTURE.md', 'docs'].map((name) => join(ROOT, name)).filter(existsSync);
+  for await (const part of knowledge.addDocuments({ paths: [pages, ...manuals], format: 'auto' })) {
+    if (part.type === 'report') {
+      log.info('default knowledge ready', { documents: part.report.added.length, unchanged: part.report.unchanged.length, failed: part.report.failed.length });
+      for (const failure of part.report.failed) log.warn('document not read', failure);
+    }
+  }
+  writeFileSync(stamp, JSON.stringify({ version: SEED_VERSION }));
+}

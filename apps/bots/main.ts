@@ -1,0 +1,27 @@
+/** Entry of the agent host: a child of the device that holds LangChain, so that a device without bots stays small. */
+import { loadConfig } from '#edge/config/load.ts';
+import { createLogger } from '#edge/core/log.ts';
+import { connectParent } from '#edge/core/process/parent.ts';
+import { createRecorderClient, createRuntimeClient } from '#edge/runtime/runtime-client.ts';
+import type { RuntimeMethods } from '#edge/runtime/runtime-methods.ts';
+import { openAgentHost } from './agent-host.ts';
+import type { BotMethods } from './bot-methods.ts';
+
+const config = loadConfig();
+const log = createLogger({ level: config.log.level, format: 'json', write: (line) => void process.stderr.write(line) });
+
+const peer = connectParent<RuntimeMethods, BotMethods>(
+  {
+    listBots: () => host.listBots(),
+    reply: (request, context) => host.reply(request, context),
+    addDocuments: (request, context) => host.addDocuments(request, context),
+    listDocuments: () => host.listDocuments(),
+    removeDocuments: (idsOrSources) => host.removeDocuments(idsOrSources),
+    listSessions: () => host.listSessions(),
+    readSession: (id) => host.readSession(id),
+    deleteSession: async (id) => void (await host.deleteSession(id)),
+    addFeedback: async (request) => void (await host.addFeedback(request)),
+  },
+  () => host[Symbol.asyncDispose](),
+);
+const host = openAgentHost({ config, runtime: createRuntimeClient(peer), recorder: createRecorderClient(peer, log), log });

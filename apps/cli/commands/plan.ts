@@ -1,0 +1,25 @@
+import { openModelStore } from '#apps/device/device.ts';
+import { TASKS, type Task } from '#edge/contracts/model.ts';
+import type { Plan } from '#edge/contracts/plan.ts';
+import { EdgeError } from '#edge/core/errors.ts';
+import { explainTable } from '#edge/planner/explain.ts';
+import { EdgeRuntime } from '#edge/runtime/edge-runtime.ts';
+import { action } from '../context.ts';
+import { paint, print, printJson, table } from '../terminal.ts';
+
+/** `nearside plan`: made here and now, without a device running. */
+export const plan = action(async ({ config, log, json }, name: string | undefined) => {
+  const task = TASKS.find((known) => known === name);
+  if (name !== undefined && !task) throw new EdgeError('E_USAGE', { what: `there is no task "${name}"`, expected: TASKS.join(', ') });
+  const recorder = { event: () => undefined, observe: () => undefined };
+  await using runtime = new EdgeRuntime({ config, store: openModelStore(config, log), recorder, log });
+  const tasks: readonly Task[] = task ? [task] : ['generate', 'embed', 'classify'];
+  const plans: Plan[] = [];
+  for (const one of tasks) plans.push(await runtime.plan(one));
+  const device = await runtime.device();
+  if (json) return printJson(task ? { ...plans[0], device } : { device, plans });
+  for (const made of plans) {
+    print(`${paint('bold', made.task)}: ${made.because}`);
+    print(`${table(explainTable(made))}\n`);
+  }
+});

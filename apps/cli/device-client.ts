@@ -1,0 +1,56 @@
+/** The device a command talks to: the one that runs on this home, over HTTP, or one opened in this process for the command. */
+import { Device } from '#apps/device/device.ts';
+import { findRunningDevice, type RunFile } from '#apps/device/home.ts';
+import type { BotPort } from '#edge/contracts/bot.ts';
+import { sleep } from '#edge/core/clock.ts';
+import { EdgeError } from '#edge/core/errors.ts';
+import type { TelemetryStatus } from '#edge/telemetry/telemetry.ts';
+import type { CommandContext } from './context.ts';
+import { HttpDevice } from './http-device.ts';
+import { progressReporter, say } from './terminal.ts';
+
+export interface DeviceClient extends AsyncDisposable {
+  readonly bots: BotPort;
+  telemetryStatus(): Promise<TelemetryStatus>;
+}
+
+/** Another command holds the home folder only while it answers: waiting for it is better than failing. */
+const WAIT_FOR_HOME_MS = 60_000;
+
+/** Connects to the running device, or opens one; the default models are fetched first when they are missing. */
+export async function connectDevice(context: CommandContext): Promise<DeviceClient> {
+  const { config } = context;
+  const paths = { home: config.home, run: config.paths.run };
+  const deadline = Date.now() + WAIT_FOR_HOME_MS;
+  for (let told = false; ; ) {
+    const running = findRunningDevice(paths);
+    if (running?.url) return new HttpDevice(running.url, config.serve.keys[0]);
+    if (!running) return openLocalDevice(context);
+    if (Date.now() > deadline) throw inUse(config.home, running);
+    if (!told) say(`waiting for another nearside command (process ${running.pid}) on this home folder`);
+    told = true;
+    await sleep(250, context.signal);
+  }
+}
+
+async function openLocalDevice({ config, log, version, signal }: CommandContext): Promise<DeviceClient> {
+  const device = new Device({ config, log, version });
+  const progress = progressReporter();
+  try {
+    await device.fetchMissingModels(progress.onProgress, signal);
+  } catch (error) {
+    await device[Symbol.asyncDispose]();
+    throw error;
+  } finally {
+    progress.end();
+  }
+  return {
+    bots: device.bots,
+    telemetryStatus: async () => device.telemetry.status(),
+    [Symbol.asyncDispose]: () => device[Symbol.asyncDispose](),
+  };
+}
+
+function inUse(home: string, running: RunFile): EdgeError {
+  return new EdgeError('E_HOME_IN_USE', { what: `another nearside command uses ${home}`, found: `process ${running.pid}, since ${running.startedAt}` });
+}

@@ -1,0 +1,147 @@
+#!/usr/bin/env node
+/** Entry of `nearside`. Commands are imported when they are called, so that help comes at once. */
+import { Command, Option } from 'commander';
+import { TASKS } from '#edge/contracts/model.ts';
+import { VERSION } from './context.ts';
+
+const json = (): Option => new Option('--json', 'print JSON on stdout');
+
+const program = new Command('nearside')
+  .description('Turns this machine into an AI endpoint: models, three chatbots, an OpenAI-compatible API, telemetry that accounts for every event.')
+  .version(VERSION)
+  .option('--home <dir>', 'folder of all state (or NEARSIDE_HOME)')
+  .option('--verbose', 'log in detail')
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
+  .showHelpAfterError('(add --help to see how the command is used)')
+  .addHelpText('after', `
+First steps:
+  $ nearside start                                    fetch the default models and serve on http://127.0.0.1:8765
+  $ nearside ask qa "How do I return a tent?"         ask the documents
+  $ nearside docs add ./manuals                       teach it your own
+  $ nearside plan                                     see which engine runs what here, and why
+  $ nearside doctor                                   see what is wrong, and how to mend it
+
+Exit codes: 0 done, 1 failed (a coded error on stderr), 2 wrong command line, 130 interrupted.
+Settings: nearside config lists each one, with its variable and meaning.`);
+
+program
+  .command('start')
+  .description('start the device: fetches missing default models, then serves until Ctrl-C')
+  .option('--port <number>', 'HTTP port, 0 for a free one', parseInteger)
+  .option('--host <address>', 'address to listen on; anything but loopback needs keys')
+  .addHelpText('after', '\nExample:\n  $ nearside start --port 9000')
+  .action(async (...args) => (await import('./commands/start.ts')).start(...args));
+
+program
+  .command('ask <bot> <question...>')
+  .description('ask a bot (qa, recommend, support) one question')
+  .option('--session <id>', 'continue a conversation')
+  .addOption(json())
+  .addHelpText('after', '\nExamples:\n  $ nearside ask qa "How long do I have to return an opened tent?"\n  $ nearside ask recommend "waterproof jacket for men under 120" --json')
+  .action(async (...args) => (await import('./commands/ask.ts')).ask(...args));
+
+program
+  .command('chat [bot]')
+  .description('talk to a bot, line by line (default: qa)')
+  .option('--session <id>', 'continue a conversation')
+  .action(async (...args) => (await import('./commands/ask.ts')).chat(...args));
+
+const docs = program.command('docs').description('documents that the QA bot answers from');
+docs
+  .command('add <path...>')
+  .description('read files, folders or URLs: Markdown, text, HTML, PDF, DOCX, JSON lines')
+  .addOption(new Option('--format <format>', 'how to read them').choices(['auto', 'markdown', 'text', 'html', 'pdf', 'docx', 'jsonl']).default('auto'))
+  .option('--text <field>', 'JSON lines: field that holds the text')
+  .option('--id <field>', 'JSON lines: field that holds the id')
+  .option('--title <field>', 'JSON lines: field that holds the title')
+  .addOption(json())
+  .addHelpText('after', '\nExamples:\n  $ nearside docs add handbook.pdf notes/\n  $ nearside docs add faq.jsonl --format jsonl --text answer --title question')
+  .action(async (...args) => (await import('./commands/docs.ts')).addDocuments(...args));
+docs
+  .command('list')
+  .description('list the documents')
+  .addOption(json())
+  .action(async (...args) => (await import('./commands/docs.ts')).listDocuments(...args));
+docs
+  .command('rm <document...>')
+  .description('remove documents, by id or source')
+  .addOption(json())
+  .action(async (...args) => (await import('./commands/docs.ts')).removeDocuments(...args));
+
+program
+  .command('pull [model...]')
+  .description('fetch models into the store')
+  .option('--defaults', 'all default models')
+  .option('--variant <id>', 'a certain variant')
+  .addOption(json())
+  .action(async (...args) => (await import('./commands/models.ts')).pull(...args));
+program
+  .command('list')
+  .description('list the models of the store')
+  .option('--all', 'the whole catalog')
+  .addOption(json())
+  .action(async (...args) => (await import('./commands/models.ts')).list(...args));
+program
+  .command('show <model>')
+  .description('show the card of a model')
+  .addOption(json())
+  .action(async (...args) => (await import('./commands/models.ts')).show(...args));
+program
+  .command('rm <model>')
+  .description('remove a model from the store')
+  .option('--variant <id>', 'a certain variant')
+  .addOption(json())
+  .action(async (...args) => (await import('./commands/models.ts')).remove(...args));
+program
+  .command('verify [model]')
+  .description('hash the files of the store anew')
+  .addOption(json())
+  .action(async (...args) => (await import('./commands/models.ts')).verify(...args));
+program
+  .command('path <model>')
+  .description('print where the weights of a model lie')
+  .option('--variant <id>', 'a certain variant')
+  .action(async (...args) => (await import('./commands/models.ts')).path(...args));
+
+program
+  .command('plan')
+  .description('explain which engine runs a task here, and why the others do not')
+  .argument('[task]', `one of ${TASKS.join(', ')}; all with a default model when left out`)
+  .addOption(json())
+  .action(async (...args) => (await import('./commands/plan.ts')).plan(...args));
+
+const telemetry = program.command('telemetry').description('what the device recorded about itself');
+telemetry
+  .command('status')
+  .description('the ledger: produced = stored + dropped + pending')
+  .addOption(json())
+  .action(async (...args) => (await import('./commands/telemetry.ts')).status(...args));
+
+const fleet = program.command('fleet').description('the collector: devices that reported here');
+fleet
+  .command('devices')
+  .description('list the devices seen')
+  .addOption(json())
+  .action(async (...args) => (await import('./commands/telemetry.ts')).devices(...args));
+
+program
+  .command('config')
+  .description('list every setting with its value, variable and meaning')
+  .addOption(json())
+  .action(async (...args) => (await import('./commands/config.ts')).showConfig(...args));
+
+program
+  .command('doctor')
+  .description('check this device, and say how to mend what is wrong')
+  .addOption(json())
+  .action(async (...args) => (await import('./commands/doctor.ts')).doctor(...args));
+
+for (const command of [docs, telemetry, fleet, ...docs.commands, ...telemetry.commands, ...fleet.commands, ...program.commands]) {
+  command.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2)).showHelpAfterError('(add --help to see how the command is used)');
+}
+
+await program.parseAsync();
+
+function parseInteger(text: string): number {
+  return Number(text);
+}

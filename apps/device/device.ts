@@ -1,0 +1,146 @@
+/** One device: everything wired together, in the order in which it starts and stops. */
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Config } from '#edge/config/schema.ts';
+import type { ModelCard } from '#edge/contracts/model.ts';
+import type { OnProgress } from '#edge/contracts/progress.ts';
+import type { Logger } from '#edge/core/log.ts';
+import { EdgeRuntime } from '#edge/runtime/edge-runtime.ts';
+import { createApp } from '#edge/serve/app.ts';
+import { assertSafeBinding, type Listener, listen } from '#edge/serve/listen.ts';
+import { loadCatalog } from '#edge/store/catalog.ts';
+import { ModelStore } from '#edge/store/model-store.ts';
+import { deviceName, Telemetry } from '#edge/telemetry/telemetry.ts';
+import { BotHost } from './bot-host.ts';
+import { FleetHost } from './fleet-host.ts';
+import { HomeLease } from './home.ts';
+import { sampleProcesses } from './process-sample.ts';
+
+const WEB_ROOT = fileURLToPath(new URL('../web/dist/', import.meta.url));
+/** Streams get this long to finish when the device stops. */
+const DRAIN_MS = 5000;
+const FLUSH_MS = 2000;
+
+export interface DeviceOptions {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly version: string;
+}
+
+/** Makes the model store that a configuration names; needs no device. */
+export function openModelStore(config: Config, log: Logger): ModelStore {
+  return new ModelStore({ directory: config.paths.store, catalog: loadCatalog(), settings: config.store, environment: config.environment, log });
+}
+
+export class Device {
+  readonly config: Config;
+  readonly store: ModelStore;
+  readonly telemetry: Telemetry;
+  readonly runtime: EdgeRuntime;
+  readonly bots: BotHost;
+  readonly #log: Logger;
+  readonly #version: string;
+  readonly #home: HomeLease;
+  readonly #fleet: FleetHost;
+  #listener: Listener | undefined;
+  #sampling: NodeJS.Timeout | undefined;
+
+  /**
+   * Takes the home folder and opens its stores; nothing listens and no model is loaded yet.
+   * @throws EdgeError `E_HOME_IN_USE`, `E_HOME_UNUSABLE`, `E_DATABASE...`.
+   */
+  constructor({ config, log, version }: DeviceOptions) {
+    this.config = config;
+    this.#log = log;
+    this.#version = version;
+    this.#home = HomeLease.take({ home: config.home, run: config.paths.run });
+    try {
+      this.#home.publish({ pid: process.pid, version, startedAt: new Date().toISOString() });
+      this.telemetry = new Telemetry({
+        settings: config.telemetry,
+        outboxPath: config.paths.outbox,
+        device: config.telemetry.device ?? deviceName(join(config.paths.data, 'device-name')),
+        log,
+      });
+      this.telemetry.open();
+    } catch (error) {
+      this.#home[Symbol.dispose]();
+      throw error;
+    }
+    this.store = openModelStore(config, log);
+    this.runtime = new EdgeRuntime({ config, store: this.store, recorder: this.telemetry, log });
+    this.bots = new BotHost({ config, runtime: this.runtime, recorder: this.telemetry, log });
+    this.#fleet = new FleetHost(config, log);
+  }
+
+  /** Default models, and those the settings name, that are not in the store. */
+  missingModels(): readonly ModelCard[] {
+    const wanted = new Set([...Object.values(this.config.runtime.models), ...this.store.catalog.defaults().map((card) => card.id)]);
+    return [...wanted].filter((id) => !this.store.find(id)).map((id) => this.store.catalog.get(id));
+  }
+
+  /** Fetches {@link missingModels}, one after the other. */
+  async fetchMissingModels(onProgress: OnProgress, signal?: AbortSignal): Promise<void> {
+    for (const card of this.missingModels()) await this.store.pull(card.id, { onProgress, ...(signal ? { signal } : {}) });
+  }
+
+  /**
+   * Begins to serve; resolves to the URL.
+   * @throws EdgeError `E_PORT_IN_USE`, `E_KEYS_REQUIRED`.
+   */
+  async serve(): Promise<string> {
+    const { config } = this;
+    assertSafeBinding(config.serve);
+    const app = createApp({
+      runtime: this.runtime,
+      bots: this.bots,
+      telemetry: this.telemetry,
+      recorder: this.telemetry,
+      settings: config.serve,
+      webRoot: WEB_ROOT,
+      version: this.#version,
+      log: this.#log,
+    });
+    this.#listener = await listen(app, config.serve);
+    const { url } = this.#listener;
+    this.#home.publish({ pid: process.pid, url, version: this.#version, startedAt: new Date().toISOString() });
+    this.telemetry.event({ lane: 'lifecycle', name: 'nearside.device.started', attributes: { 'service.version': this.#version } });
+    if (config.telemetry.enabled) this.#connectTelemetry();
+    if (config.agent.start === 'eager') void this.bots.start().catch((error) => this.#log.error('bots did not start', { error }));
+    this.#sampling = setInterval(() => this.#sample(), 10_000);
+    this.#sampling.unref();
+    this.#sample();
+    return url;
+  }
+
+  /** Memory of every process of the device, in bytes. */
+  async processes(): Promise<ReturnType<typeof sampleProcesses>> {
+    return sampleProcesses(this.bots, this.#fleet, await this.runtime.listEngines());
+  }
+
+  /** Stops in order: accept nothing, finish streams, close engines, flush the outbox, close storage. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#sampling);
+    await this.#listener?.drain(DRAIN_MS);
+    await this.bots[Symbol.asyncDispose]();
+    await this.runtime[Symbol.asyncDispose]();
+    if (this.#listener) this.telemetry.event({ lane: 'lifecycle', name: 'nearside.device.stopped' });
+    await this.telemetry.flush(this.#listener ? FLUSH_MS : 0);
+    await this.telemetry[Symbol.asyncDispose]();
+    await this.#fleet[Symbol.asyncDispose]();
+    this.#home[Symbol.dispose]();
+  }
+
+  /** In the background: an answer never waits for a broker. */
+  #connectTelemetry(): void {
+    const { mqttUrl } = this.config.telemetry;
+    const url = mqttUrl === 'local' ? this.#fleet.start() : Promise.resolve(mqttUrl);
+    void url.then((target) => this.telemetry.connect(target)).catch((error) => this.#log.warn('telemetry waits in the outbox', { error }));
+  }
+
+  #sample(): void {
+    void this.processes().then((processes) => {
+      for (const { role, residentBytes } of processes) this.telemetry.observe('process.memory.usage', residentBytes, { 'nearside.process': role });
+    }).catch((error) => this.#log.debug('process sample failed', { error }));
+  }
+}

@@ -1,0 +1,45 @@
+/** The collector of a device that has no fleet: broker and database in a child process, so that the ledger closes at home. */
+import { fileURLToPath } from 'node:url';
+import type { FleetMethods } from '#apps/fleet/fleet-methods.ts';
+import type { Config } from '#edge/config/schema.ts';
+import type { Logger } from '#edge/core/log.ts';
+import { SupervisedChild } from '#edge/core/process/child.ts';
+
+export class FleetHost {
+  readonly #config: Pick<Config, 'fleet' | 'paths' | 'environment'>;
+  readonly #child: SupervisedChild<FleetMethods>;
+
+  constructor(config: Pick<Config, 'fleet' | 'paths' | 'environment'>, log: Logger) {
+    this.#config = config;
+    this.#child = new SupervisedChild<FleetMethods>({
+      name: 'local fleet collector',
+      entry: fileURLToPath(new URL('../fleet/main.ts', import.meta.url)),
+      args: ['--child'],
+      env: config.environment,
+      handlers: {},
+      log,
+      onExit: (exit) => {
+        if (exit.unexpected) setTimeout(() => void this.start().catch((error) => log.error('local fleet collector did not restart', { error })), 1000).unref();
+      },
+    });
+  }
+
+  get residentBytes(): number {
+    return this.#child.residentBytes;
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** Starts broker and collector; resolves to the URL devices connect to. */
+  async start(): Promise<string> {
+    const { fleet, paths } = this.#config;
+    const { mqttUrl } = await this.#child.lease((peer) => peer.call('start', { mqttHost: fleet.mqttHost, mqttPort: fleet.mqttPort, database: paths.fleet }));
+    return mqttUrl;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#child.stop();
+  }
+}

@@ -1,0 +1,82 @@
+/** The home folder: usable, and used by one device at a time. */
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { EdgeError, systemErrorCode } from '#edge/core/errors.ts';
+import { type FileLock, tryLock } from '#edge/storage/file-lock.ts';
+
+/** What a running device tells the command line. */
+export interface RunFile {
+  readonly pid: number;
+  /** Base URL; absent while the device does not listen. */
+  readonly url?: string;
+  readonly version: string;
+  /** ISO 8601. */
+  readonly startedAt: string;
+}
+
+export interface HomePaths {
+  readonly home: string;
+  readonly run: string;
+}
+
+/** Takes the home folder for this process. The operating system frees it when the process ends, however it ends. */
+export class HomeLease {
+  readonly #run: string;
+  readonly #lock: FileLock;
+
+  private constructor(run: string, lock: FileLock) {
+    this.#run = run;
+    this.#lock = lock;
+  }
+
+  /** @throws EdgeError `E_HOME_UNUSABLE` or `E_HOME_IN_USE` with the pid and URL of the device that has it. */
+  static take(paths: HomePaths): HomeLease {
+    try {
+      mkdirSync(paths.run, { recursive: true });
+      accessSync(paths.home, constants.R_OK | constants.W_OK | constants.X_OK);
+    } catch (error) {
+      const code = systemErrorCode(error);
+      throw new EdgeError(code === 'ENOSPC' ? 'E_DISK_FULL' : 'E_HOME_UNUSABLE', { what: `cannot use ${paths.home} as home folder`, expected: 'a folder that can be written', found: code ?? String(error), cause: error });
+    }
+    const lock = tryLock(lockPath(paths.run));
+    if (lock) return new HomeLease(paths.run, lock);
+    const running = readRunFile(paths.run);
+    throw new EdgeError('E_HOME_IN_USE', {
+      what: `another device uses ${paths.home}`,
+      found: running ? `process ${running.pid}${running.url ? ` at ${running.url}` : ''}, since ${running.startedAt}` : 'a held lock',
+    });
+  }
+
+  /** Tells others about this device. */
+  publish(run: RunFile): void {
+    writeFileSync(runFilePath(this.#run), `${JSON.stringify(run)}\n`, { mode: 0o600 });
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(runFilePath(this.#run), { force: true });
+    this.#lock[Symbol.dispose]();
+  }
+}
+
+/** The device that runs on this home now, if one does. */
+export function findRunningDevice(paths: HomePaths): RunFile | undefined {
+  if (!existsSync(lockPath(paths.run))) return undefined;
+  const lock = tryLock(lockPath(paths.run));
+  if (lock) {
+    lock[Symbol.dispose]();
+    return undefined; // Nobody holds it: the run file, if any, is of a device that was killed.
+  }
+  return readRunFile(paths.run);
+}
+
+function readRunFile(run: string): RunFile | undefined {
+  try {
+    return JSON.parse(readFileSync(runFilePath(run), 'utf8')) as RunFile;
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT' || error instanceof SyntaxError) return undefined; // Between taking the lock and publishing.
+    throw error;
+  }
+}
+
+const lockPath = (run: string): string => join(run, 'device.lock');
+const runFilePath = (run: string): string => join(run, 'device.json');
