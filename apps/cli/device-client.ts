@@ -17,15 +17,15 @@ export interface DeviceClient extends AsyncDisposable {
 /** Another command holds the home folder only while it answers: waiting for it is better than failing. */
 const WAIT_FOR_HOME_MS = 60_000;
 
-/** Connects to the running device, or opens one; the default models are fetched first when they are missing. */
-export async function connectDevice(context: CommandContext): Promise<DeviceClient> {
+/** Connects to the running device, or opens one; for `models: 'fetch'` the missing default models are fetched first. */
+export async function connectDevice(context: CommandContext, { models = 'fetch' }: { readonly models?: 'fetch' | 'as-they-are' } = {}): Promise<DeviceClient> {
   const { config } = context;
   const paths = { home: config.home, run: config.paths.run };
   const deadline = Date.now() + WAIT_FOR_HOME_MS;
   for (let told = false; ; ) {
     const running = findRunningDevice(paths);
     if (running?.url) return new HttpDevice(running.url, config.serve.keys[0]);
-    if (!running) return openLocalDevice(context);
+    if (!running) return openLocalDevice(context, models === 'fetch');
     if (Date.now() > deadline) throw inUse(config.home, running);
     if (!told) say(`waiting for another nearside command (process ${running.pid}) on this home folder`);
     told = true;
@@ -33,11 +33,11 @@ export async function connectDevice(context: CommandContext): Promise<DeviceClie
   }
 }
 
-async function openLocalDevice({ config, log, version, signal }: CommandContext): Promise<DeviceClient> {
+async function openLocalDevice({ config, log, version, signal }: CommandContext, fetchModels: boolean): Promise<DeviceClient> {
   const device = new Device({ config, log, version });
   const progress = progressReporter();
   try {
-    await device.fetchMissingModels(progress.onProgress, signal);
+    if (fetchModels) await device.fetchMissingModels(progress.onProgress, signal);
   } catch (error) {
     await device[Symbol.asyncDispose]();
     throw error;

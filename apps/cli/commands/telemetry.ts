@@ -7,7 +7,7 @@ import { paint, print, printJson, table } from '../terminal.ts';
 
 /** `nearside telemetry status`: of the running device, else of its outbox. */
 export const status = action(async (context) => {
-  await using device = await connectDevice(context);
+  await using device = await connectDevice(context, { models: 'as-they-are' });
   const ledger = await device.telemetryStatus();
   if (context.json) return printJson(ledger);
   print(`${paint('bold', `produced ${ledger.produced} = stored ${ledger.stored} + dropped ${ledger.dropped} + pending ${ledger.pending}`)}`);
