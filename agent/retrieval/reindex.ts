@@ -1,0 +1,40 @@
+import type { CallOptions } from '#edge/contracts/backend.ts';
+import type { OnProgress } from '#edge/contracts/progress.ts';
+import type { Embedder } from './embedder.ts';
+import { embeddingText } from './ingest.ts';
+import type { KnowledgeIndex } from './knowledge-index.ts';
+
+export interface ReindexOptions extends CallOptions {
+  readonly onProgress?: OnProgress;
+}
+
+/** Chunks embedded and written a step. */
+const STEP = 16;
+
+/**
+ * Makes all vectors anew with the present model, beside the old ones, and switches over in one transaction. A crash or a cancellation
+ * leaves the old ones in use.
+ */
+export async function reindex(index: KnowledgeIndex, embedder: Embedder, options: ReindexOptions = {}): Promise<void> {
+  const ids = index.chunkIds();
+  if (ids.length === 0) return;
+  const { maker } = await embedder.embedPassages(['probe'], options);
+  const generation = index.vectors.prepareNext(maker);
+  for (let start = 0; start < ids.length; start += STEP) {
+    const chunks = index.readChunks(ids.slice(start, start + STEP));
+    const texts = chunks.flatMap((chunk) => [
+      embeddingText(chunk.path, chunk.text),
+      ...chunk.sentences.map((sentence) => chunk.text.slice(sentence.start - chunk.start, sentence.end - chunk.start)),
+    ]);
+    const { vectors } = await embedder.embedPassages(texts, options);
+    index.transact(() => {
+      let next = 0;
+      for (const chunk of chunks) {
+        index.vectors.insert('chunk', chunk.id, vectors[next++] as Float32Array, generation);
+        for (const sentence of chunk.sentences) index.vectors.insert('sentence', sentence.id, vectors[next++] as Float32Array, generation);
+      }
+    });
+    options.onProgress?.({ label: 'embedding anew', done: start + chunks.length, total: ids.length, unit: 'chunks' });
+  }
+  index.transact(() => index.vectors.adopt(generation, maker));
+}
