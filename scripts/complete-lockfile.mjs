@@ -4,7 +4,14 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const OPERATING_SYSTEMS = {
-  linux: 'linux', mac: 'darwin', darwin: 'darwin', win: 'win32', win32: 'win32', android: 'android', freebsd: 'freebsd', openharmony: 'openharmony',
+  linux: 'linux',
+  mac: 'darwin',
+  darwin: 'darwin',
+  win: 'win32',
+  win32: 'win32',
+  android: 'android',
+  freebsd: 'freebsd',
+  openharmony: 'openharmony',
 };
 const ARCHITECTURES = ['x64', 'arm64', 'arm', 'armv7l', 'riscv64', 'ppc64', 's390x', 'ia32', 'loong64'];
 const lockUrl = new URL('../package-lock.json', import.meta.url);

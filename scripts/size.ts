@@ -16,7 +16,9 @@ function allocatedBytes(path: string): number {
   return info.isDirectory() ? readdirSync(path).reduce((sum, name) => sum + allocatedBytes(join(path, name)), own) : own;
 }
 
-const names = readdirSync(modules).flatMap((name) => (name.startsWith('@') ? readdirSync(join(modules, name)).map((inner) => `${name}/${inner}`) : [name]));
+const names = readdirSync(modules).flatMap((name) =>
+  name.startsWith('@') ? readdirSync(join(modules, name)).map((inner) => `${name}/${inner}`) : [name],
+);
 const rows = names.map((name) => ({ name, bytes: allocatedBytes(join(modules, name)) })).sort((a, b) => b.bytes - a.bytes);
 const total = rows.reduce((sum, row) => sum + row.bytes, 0);
 const mebibytes = (bytes: number): string => (bytes / 1024 ** 2).toFixed(1).padStart(8);
@@ -26,7 +28,9 @@ if (values.json) {
 } else {
   const shown = rows.filter((row) => row.bytes > 2 * 1024 ** 2);
   const rest = total - shown.reduce((sum, row) => sum + row.bytes, 0);
-  process.stdout.write(`     MiB  package\n${shown.map((row) => `${mebibytes(row.bytes)}  ${row.name}`).join('\n')}\n${mebibytes(rest)}  ${rows.length - shown.length} smaller packages\n${mebibytes(total)}  total\n`);
+  process.stdout.write(
+    `     MiB  package\n${shown.map((row) => `${mebibytes(row.bytes)}  ${row.name}`).join('\n')}\n${mebibytes(rest)}  ${rows.length - shown.length} smaller packages\n${mebibytes(total)}  total\n`,
+  );
 }
 if (values.limit && total > Number(values.limit) * 1024 ** 2) {
   process.stderr.write(`the installation takes ${mebibytes(total).trim()} MiB, the limit is ${values.limit} MiB\n`);

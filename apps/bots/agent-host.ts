@@ -43,7 +43,15 @@ export function openAgentHost(dependencies: AgentHostDependencies): AgentHost {
     support: createSupportBot({ runtime, shop, saver, knowledge: qa, log }),
   };
   const ready = seedDefaultKnowledge({ config, shop, knowledge, log });
-  return new AgentHost({ ...dependencies, bots, knowledge, sessions: new SessionStore(sessionsDatabase), ready, close: () => [sessionsDatabase, checkpoints].forEach((database) => void database.close()), shop });
+  return new AgentHost({
+    ...dependencies,
+    bots,
+    knowledge,
+    sessions: new SessionStore(sessionsDatabase),
+    ready,
+    close: () => [sessionsDatabase, checkpoints].forEach((database) => void database.close()),
+    shop,
+  });
 }
 
 interface AgentHostParts extends AgentHostDependencies {
@@ -74,7 +82,11 @@ export class AgentHost implements BotPort {
     if (!bot) throw new EdgeError('E_BOT_UNKNOWN', { what: `there is no bot "${request.bot}"`, expected: BOTS.join(', ') });
     const message = request.messages.at(-1);
     if (message?.role !== 'user' || message.content.trim() === '') {
-      throw new EdgeError('E_PROMPT_EMPTY', { what: `cannot ask ${bot.info.id}`, expected: 'a last message of the user with text', found: message ? `an empty or ${message.role} message` : 'no message' });
+      throw new EdgeError('E_PROMPT_EMPTY', {
+        what: `cannot ask ${bot.info.id}`,
+        expected: 'a last message of the user with text',
+        found: message ? `an empty or ${message.role} message` : 'no message',
+      });
     }
     await this.#parts.ready;
     const sessionId = request.sessionId ?? newId('session');
@@ -87,15 +99,23 @@ export class AgentHost implements BotPort {
     }
   }
 
-  async *#answer(bot: Bot, turn: { sessionId: string; text: string; history: readonly ChatMessage[] }, options?: CallOptions): AsyncGenerator<ReplyPart, void, undefined> {
+  async *#answer(
+    bot: Bot,
+    turn: { sessionId: string; text: string; history: readonly ChatMessage[] },
+    options?: CallOptions,
+  ): AsyncGenerator<ReplyPart, void, undefined> {
     const { recorder, sessions } = this.#parts;
     let answer = '';
     for await (const part of bot.reply(turn, options)) {
       if (part.type === 'text-delta') answer += part.text;
       if (part.type === 'response-end') {
-        sessions.append(turn.sessionId, bot.info.id, [{ role: 'user', content: turn.text }, { role: 'assistant', content: answer }]);
+        sessions.append(turn.sessionId, bot.info.id, [
+          { role: 'user', content: turn.text },
+          { role: 'assistant', content: answer },
+        ]);
         recorder.observe('nearside.bot.answers', 1, { 'nearside.bot': bot.info.id, 'nearside.rung': part.rung ?? 'none' });
-        if (part.timings.retrievalMs !== undefined) recorder.observe('nearside.retrieval.duration', part.timings.retrievalMs / 1000, { 'nearside.bot': bot.info.id });
+        if (part.timings.retrievalMs !== undefined)
+          recorder.observe('nearside.retrieval.duration', part.timings.retrievalMs / 1000, { 'nearside.bot': bot.info.id });
         yield { ...part, sessionId: turn.sessionId };
       } else {
         yield part;

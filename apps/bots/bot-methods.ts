@@ -1,5 +1,11 @@
 import type {
-  AddDocumentsRequest, BotInfo, BotRequest, DocumentInfo, FeedbackRequest, IngestPart, SessionInfo,
+  AddDocumentsRequest,
+  BotInfo,
+  BotRequest,
+  DocumentInfo,
+  FeedbackRequest,
+  IngestPart,
+  SessionInfo,
 } from '#edge/contracts/bot.ts';
 import type { ChatMessage } from '#edge/contracts/generate.ts';
 import type { ReplyPart } from '#edge/contracts/parts.ts';

@@ -32,7 +32,11 @@ export async function seedDefaultKnowledge({ config, shop, knowledge, log }: See
   const manuals = ['README.md', 'ARCHITECTURE.md', 'docs'].map((name) => join(ROOT, name)).filter(existsSync);
   for await (const part of knowledge.addDocuments({ paths: [pages, ...manuals], format: 'auto' })) {
     if (part.type === 'report') {
-      log.info('default knowledge ready', { documents: part.report.added.length, unchanged: part.report.unchanged.length, failed: part.report.failed.length });
+      log.info('default knowledge ready', {
+        documents: part.report.added.length,
+        unchanged: part.report.unchanged.length,
+        failed: part.report.failed.length,
+      });
       for (const failure of part.report.failed) log.warn('document not read', failure);
     }
   }

@@ -19,7 +19,8 @@ export interface CommandContext {
 }
 
 /** Version of the package, read once. */
-export const VERSION: string = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+export const VERSION: string = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string })
+  .version;
 
 /**
  * Wraps a command's work: loads the configuration, prints a coded error, and sets the exit code
@@ -42,7 +43,17 @@ export function action<Args extends unknown[]>(
       const config = loadConfig({ home: options.home, overrides: overrides?.(command) ?? {} });
       const level = options.verbose ? 'debug' : quiet && config.log.level === 'info' ? 'warn' : config.log.level;
       const log = createLogger({ level, format: config.log.format, write: (line) => void process.stderr.write(line) });
-      await work({ config, log, json: options.json ?? false, version: VERSION, callerDirectory: config.environment.NEARSIDE_CALLER_DIR ?? process.cwd(), signal: interrupt.signal }, ...args);
+      await work(
+        {
+          config,
+          log,
+          json: options.json ?? false,
+          version: VERSION,
+          callerDirectory: config.environment.NEARSIDE_CALLER_DIR ?? process.cwd(),
+          signal: interrupt.signal,
+        },
+        ...args,
+      );
       if (interrupt.signal.aborted) process.exitCode = 130;
     } catch (error) {
       if (interrupt.signal.aborted) {

@@ -18,7 +18,10 @@ export interface DeviceClient extends AsyncDisposable {
 const WAIT_FOR_HOME_MS = 60_000;
 
 /** Connects to the running device, or opens one; for `models: 'fetch'` the missing default models are fetched first. */
-export async function connectDevice(context: CommandContext, { models = 'fetch' }: { readonly models?: 'fetch' | 'as-they-are' } = {}): Promise<DeviceClient> {
+export async function connectDevice(
+  context: CommandContext,
+  { models = 'fetch' }: { readonly models?: 'fetch' | 'as-they-are' } = {},
+): Promise<DeviceClient> {
   const { config } = context;
   const paths = { home: config.home, run: config.paths.run };
   const deadline = Date.now() + WAIT_FOR_HOME_MS;
@@ -52,5 +55,8 @@ async function openLocalDevice({ config, log, version, signal }: CommandContext,
 }
 
 function inUse(home: string, running: RunFile): EdgeError {
-  return new EdgeError('E_HOME_IN_USE', { what: `another nearside command uses ${home}`, found: `process ${running.pid}, since ${running.startedAt}` });
+  return new EdgeError('E_HOME_IN_USE', {
+    what: `another nearside command uses ${home}`,
+    found: `process ${running.pid}, since ${running.startedAt}`,
+  });
 }

@@ -7,13 +7,17 @@ import { VERSION } from './context.ts';
 const json = (): Option => new Option('--json', 'print JSON on stdout');
 
 const program = new Command('nearside')
-  .description('Turns this machine into an AI endpoint: models, three chatbots, an OpenAI-compatible API, telemetry that accounts for every event.')
+  .description(
+    'Turns this machine into an AI endpoint: models, three chatbots, an OpenAI-compatible API, telemetry that accounts for every event.',
+  )
   .version(VERSION)
   .option('--home <dir>', 'folder of all state (or NEARSIDE_HOME)')
   .option('--verbose', 'log in detail')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
   .showHelpAfterError('(add --help to see how the command is used)')
-  .addHelpText('after', `
+  .addHelpText(
+    'after',
+    `
 First steps:
   $ nearside start                                    fetch the default models and serve on http://127.0.0.1:8765
   $ nearside ask qa "How do I return a tent?"         ask the documents
@@ -22,7 +26,8 @@ First steps:
   $ nearside doctor                                   see what is wrong, and how to mend it
 
 Exit codes: 0 done, 1 failed (a coded error on stderr), 2 wrong command line, 130 interrupted.
-Settings: nearside config lists each one, with its variable and meaning.`);
+Settings: nearside config lists each one, with its variable and meaning.`,
+  );
 
 program
   .command('start')
@@ -37,7 +42,10 @@ program
   .description('ask a bot (qa, recommend, support) one question')
   .option('--session <id>', 'continue a conversation')
   .addOption(json())
-  .addHelpText('after', '\nExamples:\n  $ nearside ask qa "How long do I have to return an opened tent?"\n  $ nearside ask recommend "waterproof jacket for men under 120" --json')
+  .addHelpText(
+    'after',
+    '\nExamples:\n  $ nearside ask qa "How long do I have to return an opened tent?"\n  $ nearside ask recommend "waterproof jacket for men under 120" --json',
+  )
   .action(async (...args) => (await import('./commands/ask.ts')).ask(...args));
 
 program
@@ -50,12 +58,19 @@ const docs = program.command('docs').description('documents that the QA bot answ
 docs
   .command('add <path...>')
   .description('read files, folders or URLs: Markdown, text, HTML, PDF, DOCX, JSON lines')
-  .addOption(new Option('--format <format>', 'how to read them').choices(['auto', 'markdown', 'text', 'html', 'pdf', 'docx', 'jsonl']).default('auto'))
+  .addOption(
+    new Option('--format <format>', 'how to read them')
+      .choices(['auto', 'markdown', 'text', 'html', 'pdf', 'docx', 'jsonl'])
+      .default('auto'),
+  )
   .option('--text <field>', 'JSON lines: field that holds the text')
   .option('--id <field>', 'JSON lines: field that holds the id')
   .option('--title <field>', 'JSON lines: field that holds the title')
   .addOption(json())
-  .addHelpText('after', '\nExamples:\n  $ nearside docs add handbook.pdf notes/\n  $ nearside docs add faq.jsonl --format jsonl --text answer --title question')
+  .addHelpText(
+    'after',
+    '\nExamples:\n  $ nearside docs add handbook.pdf notes/\n  $ nearside docs add faq.jsonl --format jsonl --text answer --title question',
+  )
   .action(async (...args) => (await import('./commands/docs.ts')).addDocuments(...args));
 docs
   .command('list')
@@ -137,7 +152,9 @@ program
   .action(async (...args) => (await import('./commands/doctor.ts')).doctor(...args));
 
 for (const command of [docs, telemetry, fleet, ...docs.commands, ...telemetry.commands, ...fleet.commands, ...program.commands]) {
-  command.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2)).showHelpAfterError('(add --help to see how the command is used)');
+  command
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
+    .showHelpAfterError('(add --help to see how the command is used)');
 }
 
 await program.parseAsync();

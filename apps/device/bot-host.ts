@@ -28,7 +28,12 @@ export class BotHost implements BotPort {
       idleStopMs: config.agent.idleStopMs,
       log,
       onExit: (exit) => {
-        if (exit.unexpected) recorder.event({ lane: 'alerts', name: 'nearside.agent.crashed', attributes: { 'nearside.exit': exit.signal ?? String(exit.code) } });
+        if (exit.unexpected)
+          recorder.event({
+            lane: 'alerts',
+            name: 'nearside.agent.crashed',
+            attributes: { 'nearside.exit': exit.signal ?? String(exit.code) },
+          });
       },
     });
   }
@@ -49,7 +54,8 @@ export class BotHost implements BotPort {
 
   listBots: BotPort['listBots'] = () => this.#child.lease((peer) => peer.call('listBots', undefined));
   reply: BotPort['reply'] = (request, options) => this.#child.leaseStream((peer) => peer.stream('reply', request, options));
-  addDocuments: BotPort['addDocuments'] = (request, options) => this.#child.leaseStream((peer) => peer.stream('addDocuments', request, options));
+  addDocuments: BotPort['addDocuments'] = (request, options) =>
+    this.#child.leaseStream((peer) => peer.stream('addDocuments', request, options));
   listDocuments: BotPort['listDocuments'] = () => this.#child.lease((peer) => peer.call('listDocuments', undefined));
   removeDocuments: BotPort['removeDocuments'] = (names) => this.#child.lease((peer) => peer.call('removeDocuments', names));
   listSessions: BotPort['listSessions'] = () => this.#child.lease((peer) => peer.call('listSessions', undefined));

@@ -29,7 +29,13 @@ export interface DeviceOptions {
 
 /** Makes the model store that a configuration names; needs no device. */
 export function openModelStore(config: Config, log: Logger): ModelStore {
-  return new ModelStore({ directory: config.paths.store, catalog: loadCatalog(), settings: config.store, environment: config.environment, log });
+  return new ModelStore({
+    directory: config.paths.store,
+    catalog: loadCatalog(),
+    settings: config.store,
+    environment: config.environment,
+    log,
+  });
 }
 
 export class Device {
@@ -139,8 +145,11 @@ export class Device {
   }
 
   #sample(): void {
-    void this.processes().then((processes) => {
-      for (const { role, residentBytes } of processes) this.telemetry.observe('process.memory.usage', residentBytes, { 'nearside.process': role });
-    }).catch((error) => this.#log.debug('process sample failed', { error }));
+    void this.processes()
+      .then((processes) => {
+        for (const { role, residentBytes } of processes)
+          this.telemetry.observe('process.memory.usage', residentBytes, { 'nearside.process': role });
+      })
+      .catch((error) => this.#log.debug('process sample failed', { error }));
   }
 }

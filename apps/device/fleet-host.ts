@@ -19,7 +19,8 @@ export class FleetHost {
       handlers: {},
       log,
       onExit: (exit) => {
-        if (exit.unexpected) setTimeout(() => void this.start().catch((error) => log.error('local fleet collector did not restart', { error })), 1000).unref();
+        if (exit.unexpected)
+          setTimeout(() => void this.start().catch((error) => log.error('local fleet collector did not restart', { error })), 1000).unref();
       },
     });
   }
@@ -35,7 +36,9 @@ export class FleetHost {
   /** Starts broker and collector; resolves to the URL devices connect to. */
   async start(): Promise<string> {
     const { fleet, paths } = this.#config;
-    const { mqttUrl } = await this.#child.lease((peer) => peer.call('start', { mqttHost: fleet.mqttHost, mqttPort: fleet.mqttPort, database: paths.fleet }));
+    const { mqttUrl } = await this.#child.lease((peer) =>
+      peer.call('start', { mqttHost: fleet.mqttHost, mqttPort: fleet.mqttPort, database: paths.fleet }),
+    );
     return mqttUrl;
   }
 

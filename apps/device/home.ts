@@ -36,7 +36,12 @@ export class HomeLease {
       accessSync(paths.home, constants.R_OK | constants.W_OK | constants.X_OK);
     } catch (error) {
       const code = systemErrorCode(error);
-      throw new EdgeError(code === 'ENOSPC' ? 'E_DISK_FULL' : 'E_HOME_UNUSABLE', { what: `cannot use ${paths.home} as home folder`, expected: 'a folder that can be written', found: code ?? String(error), cause: error });
+      throw new EdgeError(code === 'ENOSPC' ? 'E_DISK_FULL' : 'E_HOME_UNUSABLE', {
+        what: `cannot use ${paths.home} as home folder`,
+        expected: 'a folder that can be written',
+        found: code ?? String(error),
+        cause: error,
+      });
     }
     const lock = tryLock(lockPath(paths.run));
     if (lock) return new HomeLease(paths.run, lock);

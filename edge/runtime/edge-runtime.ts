@@ -114,9 +114,17 @@ export class EdgeRuntime implements RuntimePort {
   #resolve(name: string): string {
     const task = TASKS.find((known) => known === name);
     const id = task ? this.#defaultModel(task) : name;
-    if (!id) throw new EdgeError('E_MODEL_UNKNOWN', { what: `there is no default model for the task "${name}"`, hint: 'Name a model of "nearside list".' });
+    if (!id)
+      throw new EdgeError('E_MODEL_UNKNOWN', {
+        what: `there is no default model for the task "${name}"`,
+        hint: 'Name a model of "nearside list".',
+      });
     const card: ModelCard = this.#store.catalog.get(id);
-    if (!this.#store.find(card.id)) throw new EdgeError('E_MODEL_NOT_STORED', { what: `model "${card.id}" is not on this device`, hint: `Fetch it with "nearside pull ${card.id}".` });
+    if (!this.#store.find(card.id))
+      throw new EdgeError('E_MODEL_NOT_STORED', {
+        what: `model "${card.id}" is not on this device`,
+        hint: `Fetch it with "nearside pull ${card.id}".`,
+      });
     return card.id;
   }
 
@@ -125,7 +133,11 @@ export class EdgeRuntime implements RuntimePort {
     return models[task];
   }
 
-  async #planModel(model: string, quarantined: readonly Quarantined[], memoryInUseBytes: number): Promise<{ plan: Plan; loadSpec?: LoadSpec }> {
+  async #planModel(
+    model: string,
+    quarantined: readonly Quarantined[],
+    memoryInUseBytes: number,
+  ): Promise<{ plan: Plan; loadSpec?: LoadSpec }> {
     const card = this.#store.catalog.get(model);
     const plan = await this.#plan(card.task, { model, quarantined, memoryInUseBytes });
     const stored = plan.chosen && this.#store.find(model, plan.chosen.variant);
@@ -134,7 +146,12 @@ export class EdgeRuntime implements RuntimePort {
 
   async #plan(
     task: Task,
-    options: { readonly model?: string; readonly preferred?: string | undefined; readonly quarantined?: readonly Quarantined[]; readonly memoryInUseBytes: number },
+    options: {
+      readonly model?: string;
+      readonly preferred?: string | undefined;
+      readonly quarantined?: readonly Quarantined[];
+      readonly memoryInUseBytes: number;
+    },
   ): Promise<Plan> {
     const { profile, threads, memoryBytes, contextTokens } = this.#config.runtime;
     return makePlan({

@@ -17,7 +17,11 @@ export interface Quarantined {
 
 export interface EnginePoolDependencies {
   /** Plans one model, leaving the quarantined candidates out; `memoryInUseBytes` is what loaded engines hold. */
-  readonly plan: (model: string, quarantined: readonly Quarantined[], memoryInUseBytes: number) => Promise<{ plan: Plan; loadSpec?: LoadSpec }>;
+  readonly plan: (
+    model: string,
+    quarantined: readonly Quarantined[],
+    memoryInUseBytes: number,
+  ) => Promise<{ plan: Plan; loadSpec?: LoadSpec }>;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly idleUnloadMs: number;
   readonly deadlineMs: number;
@@ -140,13 +144,22 @@ export class EnginePool {
     this.#engines.set(model, { host, candidate, lastUsedAt: Date.now() });
     const seconds = (performance.now() - startedAt) / 1000;
     recorder.observe('nearside.engine.load.duration', seconds, { 'gen_ai.request.model': model, 'nearside.backend': candidate.backend });
-    log.info('model loaded', { model, engine: `${candidate.backend}/${candidate.provider}`, threads: candidate.threads, ms: Math.round(seconds * 1000) });
+    log.info('model loaded', {
+      model,
+      engine: `${candidate.backend}/${candidate.provider}`,
+      threads: candidate.threads,
+      ms: Math.round(seconds * 1000),
+    });
     return host;
   }
 
   #onCrash(model: string, candidate: Candidate, exit: ChildExit): void {
     const { recorder, log } = this.#dependencies;
-    const attributes = { 'gen_ai.request.model': model, 'nearside.backend': candidate.backend, 'nearside.exit': exit.signal ?? String(exit.code) };
+    const attributes = {
+      'gen_ai.request.model': model,
+      'nearside.backend': candidate.backend,
+      'nearside.exit': exit.signal ?? String(exit.code),
+    };
     recorder.event({ lane: 'alerts', name: 'nearside.engine.crashed', attributes });
     recorder.observe('nearside.engine.crashes', 1, { 'gen_ai.request.model': model, 'nearside.backend': candidate.backend });
     const pooled = this.#engines.get(model);
@@ -166,13 +179,23 @@ export class EnginePool {
 
   #quarantine(candidateId: string, reason: string): void {
     const before = this.#quarantined.filter((entry) => entry.candidateId === candidateId).length;
-    this.#quarantined = [...this.#quarantined.filter((entry) => entry.candidateId !== candidateId), quarantineOf(candidateId, reason, 2 ** before)];
+    this.#quarantined = [
+      ...this.#quarantined.filter((entry) => entry.candidateId !== candidateId),
+      quarantineOf(candidateId, reason, 2 ** before),
+    ];
   }
 
   /** Unloads the engine that was idle longest when memory was the reason for having no candidate. */
   async #makeRoom(plan: Plan): Promise<boolean> {
-    if (!plan.candidates.some((candidate) => candidate.reasons.length > 0 && candidate.reasons.every((reason) => reason.code === 'mem-exceeds'))) return false;
-    const idle = [...this.#engines].filter(([, engine]) => engine.host.status.active === 0).sort(([, a], [, b]) => a.lastUsedAt - b.lastUsedAt);
+    if (
+      !plan.candidates.some(
+        (candidate) => candidate.reasons.length > 0 && candidate.reasons.every((reason) => reason.code === 'mem-exceeds'),
+      )
+    )
+      return false;
+    const idle = [...this.#engines]
+      .filter(([, engine]) => engine.host.status.active === 0)
+      .sort(([, a], [, b]) => a.lastUsedAt - b.lastUsedAt);
     const victim = idle[0];
     if (!victim) return false;
     this.#dependencies.log.info('model unloaded to make room', { model: victim[0] });
@@ -186,7 +209,9 @@ function quarantineOf(candidateId: string, reason: string, factor: number): Quar
 }
 
 function noCandidate(model: string, plan: Plan): EdgeError {
-  const reasons = plan.candidates.map((candidate) => `${candidate.id}: ${candidate.reasons.map((reason) => `${reason.code} (${reason.detail})`).join(', ')}`);
+  const reasons = plan.candidates.map(
+    (candidate) => `${candidate.id}: ${candidate.reasons.map((reason) => `${reason.code} (${reason.detail})`).join(', ')}`,
+  );
   return new EdgeError('E_NO_CANDIDATE', {
     what: `no engine can run ${model} here`,
     expected: 'at least one candidate without an objection',

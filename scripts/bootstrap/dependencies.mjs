@@ -17,13 +17,25 @@ const OLDEST_NODE = [20, 11];
 export async function ensureDependencies({ dev }) {
   const [major, minor] = process.versions.node.split('.').map(Number);
   if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) {
-    fail(`Node ${OLDEST_NODE.join('.')} or later is needed to install Nearside, found ${process.versions.node}. Install a newer Node; Nearside then runs on its own pinned one.`);
+    fail(
+      `Node ${OLDEST_NODE.join('.')} or later is needed to install Nearside, found ${process.versions.node}. Install a newer Node; Nearside then runs on its own pinned one.`,
+    );
     process.exit(1);
   }
-  const lock = createHash('sha256').update(readFileSync(join(ROOT, 'package-lock.json'))).digest('hex');
+  const lock = createHash('sha256')
+    .update(readFileSync(join(ROOT, 'package-lock.json')))
+    .digest('hex');
   const gpu = findNvidia()?.kind ?? 'none';
   const stamp = readStamp();
-  if (stamp && stamp.lock === lock && stamp.platform === platformKey() && stamp.gpu === gpu && (stamp.dev || !dev) && existsSync(PINNED_NODE)) return;
+  if (
+    stamp &&
+    stamp.lock === lock &&
+    stamp.platform === platformKey() &&
+    stamp.gpu === gpu &&
+    (stamp.dev || !dev) &&
+    existsSync(PINNED_NODE)
+  )
+    return;
 
   const wantsDev = dev || Boolean(stamp?.dev);
   const done = ticking(`installing dependencies (npm ci${wantsDev ? '' : ' --omit=dev'}), about half a minute`);
@@ -37,7 +49,9 @@ export async function ensureDependencies({ dev }) {
   });
   if (result.status !== 0 || !existsSync(PINNED_NODE)) {
     done('failed');
-    fail(`npm ci did not succeed${result.error ? `: ${result.error.message}` : ''}. Check the network or the npm registry setting, then run the same command again.\n${result.stderr ?? ''}`);
+    fail(
+      `npm ci did not succeed${result.error ? `: ${result.error.message}` : ''}. Check the network or the npm registry setting, then run the same command again.\n${result.stderr ?? ''}`,
+    );
     process.exit(1);
   }
   done();

@@ -22,13 +22,18 @@ export function findNvidia(root = '/') {
     return undefined; // No kernel driver: no usable GPU.
   }
   const branch = Number(/Kernel Module(?: for \S+)?\s+(\d+)\./.exec(version)?.[1] ?? 0);
-  return { kind: 'cuda', driver: branch, packages: branch >= CUDA_13_DRIVER ? ['linux-x64-cuda'] : ['linux-x64-cuda', 'linux-x64-cuda-ext'] };
+  return {
+    kind: 'cuda',
+    driver: branch,
+    packages: branch >= CUDA_13_DRIVER ? ['linux-x64-cuda'] : ['linux-x64-cuda', 'linux-x64-cuda-ext'],
+  };
 }
 
 /** Installs the CUDA packages on Linux x64 when there is a GPU; says why not when it cannot, and the CPU build remains. */
 export async function ensureCudaPackages() {
   const nvidia = findNvidia();
-  if (nvidia?.kind === 'jetson') say('Jetson found: for its GPU compile llama.cpp once, see docs/jetson.md (unverified); the CPU build is ready');
+  if (nvidia?.kind === 'jetson')
+    say('Jetson found: for its GPU compile llama.cpp once, see docs/jetson.md (unverified); the CPU build is ready');
   if (nvidia?.kind !== 'cuda' || process.platform !== 'linux' || process.arch !== 'x64') return;
   for (const name of nvidia.packages) installPlatformPackage(name);
 }
@@ -40,7 +45,10 @@ export function installPlatformPackage(name, modules = NODE_MODULES) {
   const done = ticking(`NVIDIA GPU found: fetching @node-llama-cpp/${name}@${version}`);
   const temporary = mkdtempSync(join(tmpdir(), 'nearside-gpu-'));
   try {
-    const packed = spawnSync('npm', ['pack', `@node-llama-cpp/${name}@${version}`, '--pack-destination', temporary, '--loglevel=error'], { encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe'] });
+    const packed = spawnSync('npm', ['pack', `@node-llama-cpp/${name}@${version}`, '--pack-destination', temporary, '--loglevel=error'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     const archive = readdirSync(temporary).find((file) => file.endsWith('.tgz'));
     if (packed.status !== 0 || !archive) throw new Error(packed.stderr || packed.error?.message || 'npm pack gave no file');
     rmSync(target, { recursive: true, force: true });

@@ -3,9 +3,9 @@
 //
 //   node scripts/bootstrap/main.mjs start|test|check|nearside [arguments]
 import { ensureDependencies } from './dependencies.mjs';
-import { ensureWebApp } from './web.mjs';
 import { runPinned } from './run.mjs';
 import { fail } from './say.mjs';
+import { ensureWebApp } from './web.mjs';
 
 const [command = '', ...rest] = process.argv.slice(2);
 const CLI = 'apps/cli/main.ts';
@@ -21,11 +21,18 @@ async function main() {
       return runPinned([CLI, ...rest]);
     case 'check':
       await ensureDependencies({ dev: true });
-      return firstFailure([['node_modules/@biomejs/biome/bin/biome', 'check'], ['node_modules/typescript/bin/tsc', '--noEmit'], ['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'apps/web']]);
+      return firstFailure([
+        ['node_modules/@biomejs/biome/bin/biome', 'check'],
+        ['node_modules/typescript/bin/tsc', '--noEmit'],
+        ['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'apps/web'],
+      ]);
     case 'test':
       await ensureDependencies({ dev: true });
       await ensureWebApp();
-      return firstFailure([[CLI, 'pull', '--defaults'], ['node_modules/vitest/vitest.mjs', 'run', ...rest]]);
+      return firstFailure([
+        [CLI, 'pull', '--defaults'],
+        ['node_modules/vitest/vitest.mjs', 'run', ...rest],
+      ]);
     default:
       fail(`unknown command "${command}": expected start, test, check or nearside`);
       return 2;

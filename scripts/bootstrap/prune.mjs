@@ -34,7 +34,8 @@ function pruneLlama() {
     const manifest = JSON.parse(readFileSync(join(scope, name, 'package.json'), 'utf8'));
     const isPlaceholder = manifest.name === 'empty-npm-package';
     // linux-arm64 lists x64 too, for cross builds.
-    if (isPlaceholder || !manifest.os?.includes(platform) || !name.includes(arch === 'arm' ? 'armv7l' : arch)) rmSync(join(scope, name), { recursive: true, force: true });
+    if (isPlaceholder || !manifest.os?.includes(platform) || !name.includes(arch === 'arm' ? 'armv7l' : arch))
+      rmSync(join(scope, name), { recursive: true, force: true });
   }
   // The bundled llama.cpp source: needed only to compile on the device, which is how a Jetson gets CUDA.
   if (!(platform === 'linux' && arch === 'arm64')) drop('node-llama-cpp/llama/gitRelease.bundle');

@@ -12,7 +12,11 @@ export function runPinned(args) {
     const child = spawn(PINNED_NODE, ['--disable-warning=ExperimentalWarning', ...args], {
       cwd: ROOT,
       stdio: 'inherit',
-      env: { ...process.env, PATH: `${dirname(PINNED_NODE)}${delimiter}${process.env.PATH ?? ''}`, NEARSIDE_CALLER_DIR: process.env.INIT_CWD ?? process.cwd() },
+      env: {
+        ...process.env,
+        PATH: `${dirname(PINNED_NODE)}${delimiter}${process.env.PATH ?? ''}`,
+        NEARSIDE_CALLER_DIR: process.env.INIT_CWD ?? process.cwd(),
+      },
     });
     // Ctrl-C reaches the child through the terminal as well; staying alive until it has ended keeps its last words readable.
     const forward = (signal) => child.kill(signal);

@@ -15,7 +15,10 @@ export async function ensureWebApp() {
   if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === hash) return;
   const done = ticking('building the web chat');
   const vite = join(NODE_MODULES, 'vite', 'bin', 'vite.js');
-  const built = spawnSync(PINNED_NODE, [vite, 'build', '--config', join(APP, 'vite.config.ts'), '--logLevel', 'error'], { cwd: ROOT, encoding: 'utf8' });
+  const built = spawnSync(PINNED_NODE, [vite, 'build', '--config', join(APP, 'vite.config.ts'), '--logLevel', 'error'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  });
   if (built.status !== 0) {
     done('failed');
     fail(`the web chat could not be built; the API works without it.\n${built.stderr}${built.stdout}`);

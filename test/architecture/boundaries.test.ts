@@ -27,7 +27,12 @@ describe('import table', () => {
 
   function allowed(rule: FolderRule, target: string, typeOnly: boolean): boolean {
     const own = ruleOf(target)?.folder === rule.folder;
-    return own || inside(target, rule.may) || (typeOnly && inside(target, rule.mayTypes ?? [])) || (rule.folder === 'edge/backends' && target.startsWith('edge/backends/'));
+    return (
+      own ||
+      inside(target, rule.may) ||
+      (typeOnly && inside(target, rule.mayTypes ?? [])) ||
+      (rule.folder === 'edge/backends' && target.startsWith('edge/backends/'))
+    );
   }
 
   it('has no import cycle, type imports included', () => {
@@ -57,13 +62,17 @@ describe('import table', () => {
 
   it('keeps the planner free of input and output', () => {
     const planner = files.filter((file) => inside(file.path, ['edge/planner', 'edge/contracts']));
-    expect(planner.flatMap((file) => file.imports.filter((edge) => IO_MODULES.test(edge.to)).map((edge) => `${edge.from} > ${edge.to}`))).toEqual([]);
+    expect(
+      planner.flatMap((file) => file.imports.filter((edge) => IO_MODULES.test(edge.to)).map((edge) => `${edge.from} > ${edge.to}`)),
+    ).toEqual([]);
   });
 });
 
 describe('house rules', () => {
   it('reads process.env in edge/config alone', () => {
-    const readers = files.filter((file) => /process\.env\b/.test(file.text) && !inside(file.path, ['edge/config']) && !file.path.endsWith('.config.ts'));
+    const readers = files.filter(
+      (file) => /process\.env\b/.test(file.text) && !inside(file.path, ['edge/config']) && !file.path.endsWith('.config.ts'),
+    );
     expect(readers.map((file) => file.path)).toEqual([]);
   });
 
@@ -81,14 +90,18 @@ describe('house rules', () => {
   it('gives every backend the same set of files', () => {
     const backends = readdirSync(join(ROOT, 'edge/backends'), { withFileTypes: true }).filter((entry) => entry.isDirectory());
     const missing = backends.flatMap(({ name }) =>
-      [...BACKEND_FILES.map((role) => `${name}/${name}-${role}.ts`), `${name}/README.md`].filter((file) => !existsSync(join(ROOT, 'edge/backends', file))),
+      [...BACKEND_FILES.map((role) => `${name}/${name}-${role}.ts`), `${name}/README.md`].filter(
+        (file) => !existsSync(join(ROOT, 'edge/backends', file)),
+      ),
     );
     expect(backends.map((entry) => entry.name)).toEqual(expect.arrayContaining(['fake', 'llama', 'onnx']));
     expect(missing).toEqual([]);
   });
 
   it('explains every source folder in a README', () => {
-    const folders = new Set(files.map((file) => file.path.split('/').slice(0, -1).join('/')).filter((folder) => !folder.startsWith('apps/web/')));
+    const folders = new Set(
+      files.map((file) => file.path.split('/').slice(0, -1).join('/')).filter((folder) => !folder.startsWith('apps/web/')),
+    );
     expect([...folders].filter((folder) => !existsSync(join(ROOT, folder, 'README.md')))).toEqual([]);
   });
 });

@@ -63,7 +63,10 @@ async function collect(
 ): Promise<Answer> {
   let text = '';
   const citations: Citation[] = [];
-  for await (const part of bots.reply({ bot, messages: [{ role: 'user', content: question }], ...(sessionId ? { sessionId } : {}) }, { signal })) {
+  for await (const part of bots.reply(
+    { bot, messages: [{ role: 'user', content: question }], ...(sessionId ? { sessionId } : {}) },
+    { signal },
+  )) {
     if (part.type === 'text-delta') {
       text += part.text;
       onText?.(part.text);
@@ -97,7 +100,18 @@ function write(text: string): void {
 
 function showSources({ citations, end }: Answer): void {
   print('');
-  for (const citation of citations) print(paint('dim', `[${citation.number}] ${citation.source}${citation.page ? `, page ${citation.page}` : ''}, characters ${citation.start}-${citation.end}`));
-  const facts = [end.rung, end.engine?.engine, `${Math.round(end.timings.totalMs)} ms`, end.timings.tokensPerSecond && `${end.timings.tokensPerSecond.toFixed(1)} tokens/s`];
+  for (const citation of citations)
+    print(
+      paint(
+        'dim',
+        `[${citation.number}] ${citation.source}${citation.page ? `, page ${citation.page}` : ''}, characters ${citation.start}-${citation.end}`,
+      ),
+    );
+  const facts = [
+    end.rung,
+    end.engine?.engine,
+    `${Math.round(end.timings.totalMs)} ms`,
+    end.timings.tokensPerSecond && `${end.timings.tokensPerSecond.toFixed(1)} tokens/s`,
+  ];
   say(paint('dim', facts.filter(Boolean).join(' · '), process.stderr));
 }

@@ -14,7 +14,12 @@ interface AddOptions {
 
 /** `nearside docs add`: fails when any input could not be read. */
 export const addDocuments = action(async (context, paths: readonly string[], options: AddOptions) => {
-  if (options.format === 'jsonl' && !options.text) throw new EdgeError('E_USAGE', { what: 'JSON lines need a text field', expected: '--text FIELD', hint: 'Name the field that holds the text, such as --text body.' });
+  if (options.format === 'jsonl' && !options.text)
+    throw new EdgeError('E_USAGE', {
+      what: 'JSON lines need a text field',
+      expected: '--text FIELD',
+      hint: 'Name the field that holds the text, such as --text body.',
+    });
   await using device = await connectDevice(context);
   const { text, id, title } = options;
   const request: AddDocumentsRequest = {
@@ -44,7 +49,15 @@ export const listDocuments = action(async (context) => {
   await using device = await connectDevice(context);
   const documents = await device.bots.listDocuments();
   if (context.json) return printJson({ documents });
-  print(table([['ID', 'TITLE', 'CHARACTERS', 'CHUNKS', 'SOURCE'], ...documents.map((entry) => [entry.id, entry.title.slice(0, 48), String(entry.characters), String(entry.chunks), entry.source])], [2, 3]));
+  print(
+    table(
+      [
+        ['ID', 'TITLE', 'CHARACTERS', 'CHUNKS', 'SOURCE'],
+        ...documents.map((entry) => [entry.id, entry.title.slice(0, 48), String(entry.characters), String(entry.chunks), entry.source]),
+      ],
+      [2, 3],
+    ),
+  );
 });
 
 /** `nearside docs rm`. */

@@ -8,23 +8,33 @@ import { print, printJson, progressReporter, say, table } from '../terminal.ts';
 const weightsBytes = (card: ModelCard): number => card.variants[0]?.files.reduce((sum, file) => sum + file.bytes, 0) ?? 0;
 
 /** `nearside pull`. */
-export const pull = action(async ({ config, log, json, signal }, models: readonly string[], options: { defaults?: boolean; variant?: string }) => {
-  const store = openModelStore(config, log);
-  const wanted = [...models, ...(options.defaults ? store.catalog.defaults().map((card) => card.id) : [])];
-  if (wanted.length === 0) throw new EdgeError('E_USAGE', { what: 'nothing to pull', expected: 'a model id or --defaults', hint: 'See "nearside list --all" for the catalog.' });
-  const progress = progressReporter();
-  const pulled = [];
-  try {
-    for (const id of wanted) {
-      const there = store.find(id, options.variant);
-      pulled.push(there ?? (await store.pull(id, { onProgress: progress.onProgress, signal, ...(options.variant ? { variant: options.variant } : {}) })));
+export const pull = action(
+  async ({ config, log, json, signal }, models: readonly string[], options: { defaults?: boolean; variant?: string }) => {
+    const store = openModelStore(config, log);
+    const wanted = [...models, ...(options.defaults ? store.catalog.defaults().map((card) => card.id) : [])];
+    if (wanted.length === 0)
+      throw new EdgeError('E_USAGE', {
+        what: 'nothing to pull',
+        expected: 'a model id or --defaults',
+        hint: 'See "nearside list --all" for the catalog.',
+      });
+    const progress = progressReporter();
+    const pulled = [];
+    try {
+      for (const id of wanted) {
+        const there = store.find(id, options.variant);
+        pulled.push(
+          there ??
+            (await store.pull(id, { onProgress: progress.onProgress, signal, ...(options.variant ? { variant: options.variant } : {}) })),
+        );
+      }
+    } finally {
+      progress.end();
     }
-  } finally {
-    progress.end();
-  }
-  if (json) printJson({ models: pulled });
-  else for (const entry of pulled) say(`${entry.model}/${entry.variant} is in the store (${formatBytes(entry.bytes)})`);
-});
+    if (json) printJson({ models: pulled });
+    else for (const entry of pulled) say(`${entry.model}/${entry.variant} is in the store (${formatBytes(entry.bytes)})`);
+  },
+);
 
 /** `nearside list`. */
 export const list = action(async ({ config, log, json }, options: { all?: boolean }) => {
@@ -37,16 +47,37 @@ export const list = action(async ({ config, log, json }, options: { all?: boolea
     parameters: card.parameters,
     licence: card.licence,
     contextTokens: card.contextTokens,
-    variants: card.variants.map((variant) => ({ id: variant.id, format: variant.format, bytes: variant.files.reduce((sum, file) => sum + file.bytes, 0), stored: stored.some((entry) => entry.model === card.id && entry.variant === variant.id) })),
+    variants: card.variants.map((variant) => ({
+      id: variant.id,
+      format: variant.format,
+      bytes: variant.files.reduce((sum, file) => sum + file.bytes, 0),
+      stored: stored.some((entry) => entry.model === card.id && entry.variant === variant.id),
+    })),
     recommendedMemoryBytes: card.recommendedMemoryBytes,
     verified: card.verified,
   }));
   if (json) return printJson({ directory: config.paths.store, models: rows });
-  if (rows.length === 0) return say('The store is empty: "nearside pull --defaults" fetches the default models, "nearside list --all" shows the catalog.');
-  print(table([
-    ['MODEL', 'TASK', 'SIZE', 'MEMORY', 'STORED', 'LICENCE'],
-    ...cards.map((card, i) => [card.id, card.task, formatBytes(weightsBytes(card)), formatBytes(card.recommendedMemoryBytes), rows[i]?.variants.filter((variant) => variant.stored).map((variant) => variant.id).join(' ') || '-', card.licence]),
-  ], [2, 3]));
+  if (rows.length === 0)
+    return say('The store is empty: "nearside pull --defaults" fetches the default models, "nearside list --all" shows the catalog.');
+  print(
+    table(
+      [
+        ['MODEL', 'TASK', 'SIZE', 'MEMORY', 'STORED', 'LICENCE'],
+        ...cards.map((card, i) => [
+          card.id,
+          card.task,
+          formatBytes(weightsBytes(card)),
+          formatBytes(card.recommendedMemoryBytes),
+          rows[i]?.variants
+            .filter((variant) => variant.stored)
+            .map((variant) => variant.id)
+            .join(' ') || '-',
+          card.licence,
+        ]),
+      ],
+      [2, 3],
+    ),
+  );
 });
 
 /** `nearside show`. */
@@ -57,18 +88,30 @@ export const show = action(async ({ config, log, json }, id: string) => {
   if (json) return printJson({ ...card, stored });
   print(`${card.name} (${card.id})${card.verified ? '' : '  - unverified: nobody of the project ran it yet'}`);
   print(card.notes);
-  print(table([
-    ['task', card.task],
-    ['parameters', `${(card.parameters / 1e6).toFixed(0)} M`],
-    ['context', `${card.contextTokens} tokens`],
-    ['licence', card.licence],
-    ['memory', formatBytes(card.recommendedMemoryBytes)],
-    ['page', card.homepage],
-  ]));
+  print(
+    table([
+      ['task', card.task],
+      ['parameters', `${(card.parameters / 1e6).toFixed(0)} M`],
+      ['context', `${card.contextTokens} tokens`],
+      ['licence', card.licence],
+      ['memory', formatBytes(card.recommendedMemoryBytes)],
+      ['page', card.homepage],
+    ]),
+  );
   for (const variant of card.variants) {
     const isStored = stored.some((entry) => entry.variant === variant.id);
     print(`\nvariant ${variant.id}: ${variant.format} ${variant.quantisation}${isStored ? ', in the store' : ''}`);
-    print(table(variant.files.map((file) => [`  ${file.role}`, formatBytes(file.bytes), file.sha256 ?? 'hash not pinned yet', file.sources.map((source) => source.kind).join(' > ')]), [1]));
+    print(
+      table(
+        variant.files.map((file) => [
+          `  ${file.role}`,
+          formatBytes(file.bytes),
+          file.sha256 ?? 'hash not pinned yet',
+          file.sources.map((source) => source.kind).join(' > '),
+        ]),
+        [1],
+      ),
+    );
   }
 });
 
@@ -89,7 +132,13 @@ export const verify = action(async ({ config, log, json }, id: string | undefine
   progress.end();
   if (json) printJson({ results });
   else if (results.length === 0) say('The store is empty: nothing to verify.');
-  else print(table([['MODEL', 'VARIANT', 'FILE', 'RESULT'], ...results.map((result) => [result.model, result.variant, result.file, result.ok ? 'ok' : `BAD: ${result.problem}`])]));
+  else
+    print(
+      table([
+        ['MODEL', 'VARIANT', 'FILE', 'RESULT'],
+        ...results.map((result) => [result.model, result.variant, result.file, result.ok ? 'ok' : `BAD: ${result.problem}`]),
+      ]),
+    );
   if (results.some((result) => !result.ok)) process.exitCode = 1;
 });
 

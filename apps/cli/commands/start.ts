@@ -37,7 +37,8 @@ export const start = action(
     quiet: false,
     overrides: (command) => {
       const { port, host } = command.opts() as { port?: number; host?: string };
-      if (port !== undefined && Number.isNaN(port)) throw new EdgeError('E_USAGE', { what: 'bad --port', expected: 'a number from 0 to 65535' });
+      if (port !== undefined && Number.isNaN(port))
+        throw new EdgeError('E_USAGE', { what: 'bad --port', expected: 'a number from 0 to 65535' });
       return { serve: { ...(port === undefined ? {} : { port }), ...(host === undefined ? {} : { host }) } };
     },
   },
