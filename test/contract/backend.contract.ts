@@ -3,6 +3,9 @@
  * process and on the same engine behind `EngineHost`, so a child process must not be noticeable to a caller.
  * A backend is done when it passes. A feature it lacks is listed with the reason, and must then fail as `E_UNSUPPORTED`.
  */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EngineHost } from '#edge/backends/engine-host.ts';
 import { importBackend } from '#edge/backends/registry.ts';
@@ -13,6 +16,7 @@ import type { ReplyPart, ResponseEnd } from '#edge/contracts/parts.ts';
 import type { Tensor, TensorDtype, TensorSpec } from '#edge/contracts/tensor.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import { silentLogger } from '#edge/core/log.ts';
+import { expectCode } from '#test/support/expect-code.ts';
 
 /** The calls that an engine and its host share. */
 export type EngineCalls = Omit<Engine, 'info'>;
@@ -36,7 +40,12 @@ async function loadDirectly(spec: LoadSpec): Promise<LoadedEngine> {
 
 async function loadHosted(spec: LoadSpec): Promise<LoadedEngine> {
   const engine = new EngineHost({ spec, environment: process.env, log: silentLogger, idleStopMs: 0, deadlineMs: 120_000 });
-  return { engine, info: await engine.load() };
+  try {
+    return { engine, info: await engine.load() };
+  } catch (error) {
+    await engine[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 /** Declares the suite for the engine that `spec` describes. */
@@ -79,6 +88,7 @@ export function describeBackend(name: string, spec: () => LoadSpec, options: Bac
     if (!lacks('score')) describe('score', () => scoreSuite(current));
     if (!lacks('tensors')) describe('tensors', () => tensorSuite(current));
     describe('end of life', () => disposalSuite(() => load(spec())));
+    describe('a bad model file', () => badFileSuite(load, spec));
   });
 }
 
@@ -447,6 +457,43 @@ function disposalSuite(load: () => Promise<LoadedEngine>): void {
   });
 }
 
+function badFileSuite(load: Loader, spec: () => LoadSpec): void {
+  const withWeights = (path: string): LoadSpec => {
+    const good = spec();
+    return { ...good, stored: { ...good.stored, files: { ...good.stored.files, weights: path } } };
+  };
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'nearside-backend-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  it('is missing', async () => {
+    await expectCode(load(withWeights(join(folder, 'none'))), 'E_MODEL_NOT_STORED');
+  });
+
+  const files: Readonly<Record<string, () => Promise<Buffer>>> = {
+    empty: async () => Buffer.alloc(0),
+    noise: async () => Buffer.from(Array.from({ length: 5000 }, (_, i) => (i * 7919) % 251)),
+    'an error page': async () => Buffer.from('<html>\0 404 Not Found</html>'),
+    'cut in the middle': async () => {
+      const { stored } = spec();
+      return (await readFile(stored.files.weights ?? '')).subarray(0, Math.floor(stored.bytes / 2));
+    },
+  };
+  it.for(Object.keys(files))('is %s', async (name, { skip }) => {
+    if (name === 'cut in the middle' && spec().backend === 'fake') skip('half a list of words is a list of words');
+    const path = join(folder, name.replaceAll(' ', '-'));
+    await writeFile(path, (await files[name]?.()) ?? '');
+    const error = await load(withWeights(path)).then(
+      () => 'it loaded',
+      (reason: unknown) => reason,
+    );
+    expect(['E_MODEL_CORRUPT', 'E_MODEL_LOAD']).toContain(EdgeError.is(error) ? error.code : error);
+    expect((error as EdgeError).message).toContain(spec().stored.model);
+  });
+}
+
 interface Reply {
   readonly parts: readonly ReplyPart[];
   readonly text: string;
@@ -459,16 +506,6 @@ export async function collect(stream: AsyncIterable<ReplyPart>): Promise<Reply> 
   const end = parts.at(-1);
   if (end?.type !== 'response-end') throw new TypeError(`the stream ended with ${end?.type ?? 'nothing'}`);
   return { parts, end, text: parts.map((part) => (part.type === 'text-delta' ? part.text : '')).join('') };
-}
-
-/** Expects a rejection with this code, and returns the error. */
-export async function expectCode(call: Promise<unknown>, code: string): Promise<EdgeError> {
-  const error = await call.then(
-    () => 'no error',
-    (reason: unknown) => reason,
-  );
-  expect(EdgeError.is(error) ? error.code : error).toBe(code);
-  return error as EdgeError;
 }
 
 function callFeature({ engine, info }: LoadedEngine, feature: EngineFeature): Promise<unknown> {

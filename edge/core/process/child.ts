@@ -278,11 +278,7 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
       }
       this.#log.error('child crashed', { pid: exit.pid, code: exit.code, signal: exit.signal, stderr: exit.stderrTail.slice(-400) });
     }
-    peer.close(
-      exit.unexpected
-        ? crashError(this.#options.name, exit.code, exit.signal, exit.stderrTail)
-        : this.#stoppedError(),
-    );
+    peer.close(exit.unexpected ? crashError(this.#options.name, exit.code, exit.signal, exit.stderrTail) : this.#stoppedError());
     this.#options.onExit?.(exit);
   }
 }

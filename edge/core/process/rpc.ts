@@ -37,17 +37,16 @@ type RpcMessage =
   | { readonly rpc: 'end'; readonly id: number; readonly result?: unknown }
   | { readonly rpc: 'fail'; readonly id: number; readonly error: ErrorJson };
 
+export interface RpcCallOptions {
+  /** Aborting fails the call here at once, and aborts its handler on the other side. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called once the other side works no more on this call: after its end, or some time after a cancellation. */
+  readonly onSettled?: (() => void) | undefined;
+}
+
 export interface RpcPeer<Remote extends RpcMethods> {
-  call<K extends CallName<Remote>>(
-    method: K,
-    params: Remote[K]['params'],
-    options?: { signal?: AbortSignal | undefined },
-  ): Promise<ResultOf<Remote[K]>>;
-  stream<K extends StreamName<Remote>>(
-    method: K,
-    params: Remote[K]['params'],
-    options?: { signal?: AbortSignal | undefined },
-  ): AsyncIterable<ItemOf<Remote[K]>>;
+  call<K extends CallName<Remote>>(method: K, params: Remote[K]['params'], options?: RpcCallOptions): Promise<ResultOf<Remote[K]>>;
+  stream<K extends StreamName<Remote>>(method: K, params: Remote[K]['params'], options?: RpcCallOptions): AsyncIterable<ItemOf<Remote[K]>>;
   /** Hands a message of the channel to the peer; false when it is not one of this protocol. */
   receive(message: unknown): boolean;
   /** Fails every call in flight with `error`, aborts every handler, and refuses new calls. */
@@ -66,13 +65,16 @@ export function createRpcPeer<Remote extends RpcMethods, Local extends RpcMethod
   handlers: RpcHandlers<Local>,
 ): RpcPeer<Remote> {
   const pending = new Map<number, PendingCall>();
+  const unsettled = new Map<number, () => void>();
   const running = new Map<number, AbortController>();
   let nextId = 1;
   let closed: EdgeError | undefined;
 
-  function begin(method: string, params: unknown, stream: boolean, signal: AbortSignal | undefined, call: PendingCall): () => void {
-    if (closed) throw closed;
-    if (signal?.aborted) throw abortError(signal, method);
+  function begin(method: string, params: unknown, stream: boolean, { signal, onSettled }: RpcCallOptions, call: PendingCall): () => void {
+    if (closed || signal?.aborted) {
+      onSettled?.();
+      throw closed ?? abortError(signal as AbortSignal, method);
+    }
     const id = nextId++;
     const cancel = (reason: EdgeError): void => {
       if (!pending.delete(id)) return;
@@ -94,14 +96,23 @@ export function createRpcPeer<Remote extends RpcMethods, Local extends RpcMethod
       },
     });
     signal?.addEventListener('abort', onAbort, { once: true });
+    if (onSettled) unsettled.set(id, onSettled);
     try {
       send({ rpc: 'call', id, method, params, stream } satisfies RpcMessage);
     } catch (error) {
-      pending.delete(id);
+      settle(id);
       settled();
       throw new EdgeError('E_ENGINE_CRASHED', { what: `cannot send "${method}": the channel is gone`, cause: error });
     }
     return () => cancel(new EdgeError('E_CANCELLED', { what: `${method} was given up by its caller` }));
+  }
+
+  function settle(id: number): PendingCall | undefined {
+    unsettled.get(id)?.();
+    unsettled.delete(id);
+    const call = pending.get(id);
+    pending.delete(id);
+    return call;
   }
 
   async function serve(message: Extract<RpcMessage, { rpc: 'call' }>): Promise<void> {
@@ -131,19 +142,19 @@ export function createRpcPeer<Remote extends RpcMethods, Local extends RpcMethod
   }
 
   return {
-    call(method, params, options) {
+    call(method, params, options = {}) {
       return new Promise((resolve, reject) => {
-        begin(method, params, false, options?.signal, {
+        begin(method, params, false, options, {
           onItems: () => undefined,
           onEnd: (result) => resolve(result as never),
           onFail: reject,
         });
       });
     },
-    async *stream(method, params, options) {
+    async *stream(method, params, options = {}) {
       const queue = new AsyncQueue<unknown>();
       let finished = false;
-      const cancel = begin(method, params, true, options?.signal, {
+      const cancel = begin(method, params, true, options, {
         onItems: (items) => {
           for (const item of items) queue.push(item);
         },
@@ -175,18 +186,12 @@ export function createRpcPeer<Remote extends RpcMethods, Local extends RpcMethod
         case 'items':
           pending.get(message.id)?.onItems(message.items);
           break;
-        case 'end': {
-          const call = pending.get(message.id);
-          pending.delete(message.id);
-          call?.onEnd(message.result);
+        case 'end':
+          settle(message.id)?.onEnd(message.result);
           break;
-        }
-        case 'fail': {
-          const call = pending.get(message.id);
-          pending.delete(message.id);
-          call?.onFail(EdgeError.fromJSON(message.error));
+        case 'fail':
+          settle(message.id)?.onFail(EdgeError.fromJSON(message.error));
           break;
-        }
       }
       return true;
     },
@@ -198,6 +203,8 @@ export function createRpcPeer<Remote extends RpcMethods, Local extends RpcMethod
       const calls = [...pending.values()];
       pending.clear();
       for (const call of calls) call.onFail(error);
+      for (const onSettled of unsettled.values()) onSettled();
+      unsettled.clear();
     },
   };
 }

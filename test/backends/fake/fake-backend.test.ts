@@ -1,0 +1,4 @@
+import { describeBackend } from '#test/contract/backend.contract.ts';
+import { fakeSpec } from '#test/support/fake-model.ts';
+
+describeBackend('fake', () => fakeSpec(), { unsupported: [] });
