@@ -1,0 +1,149 @@
+/** The questions that `nearside doctor` asks; each answers with what was found and, when it is not well, how to mend it. */
+import { accessSync, constants, existsSync } from 'node:fs';
+import { mkdir, statfs } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { openModelStore } from '#apps/device/device.ts';
+import { findRunningDevice } from '#apps/device/home.ts';
+import type { Config } from '#edge/config/schema.ts';
+import type { Plan } from '#edge/contracts/plan.ts';
+import { EdgeError } from '#edge/core/errors.ts';
+import { formatBytes } from '#edge/core/format.ts';
+import type { Logger } from '#edge/core/log.ts';
+import { EdgeRuntime } from '#edge/runtime/edge-runtime.ts';
+
+/** `warn` costs something, `fail` keeps the device from doing its job. */
+export type Finding = {
+  readonly check: string;
+  readonly level: 'ok' | 'warn' | 'fail';
+  readonly found: string;
+  /** How to mend it; absent when all is well. */
+  readonly hint?: string;
+};
+
+const NODE_MAJOR = 24;
+const LOW_DISK_BYTES = 1024 ** 3;
+const LOW_MEMORY_BYTES = 512 * 1024 ** 2;
+
+/** Runs every check; one that throws becomes a finding. */
+export async function runChecks(config: Config, log: Logger): Promise<readonly Finding[]> {
+  const checks: readonly [string, () => Promise<Omit<Finding, 'check'>>][] = [
+    ['node', async () => checkNode()],
+    ['home folder', () => checkHome(config)],
+    ['disk', () => checkDisk(config)],
+    ['models', async () => checkModels(config, log)],
+    ['engines', () => checkEngines(config, log)],
+    ['memory', () => checkMemory(config, log)],
+    ['port', () => checkPort(config)],
+    ['web chat', async () => checkWebChat()],
+    ['model sources', async () => checkTools(config)],
+    ['telemetry', async () => checkTelemetry(config)],
+  ];
+  const findings: Finding[] = [];
+  for (const [check, run] of checks) {
+    try {
+      findings.push({ check, ...(await run()) });
+    } catch (error) {
+      const coded = EdgeError.from(error, `${check} could not be checked`);
+      findings.push({ check, level: 'fail', found: `${coded.code}: ${coded.message}`, hint: coded.hint });
+    }
+  }
+  return findings;
+}
+
+function checkNode(): Omit<Finding, 'check'> {
+  const found = `Node ${process.versions.node}, ${process.platform}-${process.arch}`;
+  if (Number(process.versions.node.split('.')[0]) === NODE_MAJOR) return { level: 'ok', found };
+  return { level: 'fail', found, hint: `Start through "npm start" or "npm run nearside", which use the pinned Node ${NODE_MAJOR}.` };
+}
+
+async function checkHome(config: Config): Promise<Omit<Finding, 'check'>> {
+  await mkdir(config.home, { recursive: true });
+  accessSync(config.home, constants.R_OK | constants.W_OK);
+  const running = findRunningDevice({ home: config.home, run: config.paths.run });
+  return { level: 'ok', found: `${config.home}${running ? `, used by the device at ${running.url ?? `process ${running.pid}`}` : ''}` };
+}
+
+async function checkDisk(config: Config): Promise<Omit<Finding, 'check'>> {
+  const stats = await statfs(config.home);
+  const free = stats.bavail * stats.bsize;
+  if (free >= LOW_DISK_BYTES) return { level: 'ok', found: `${formatBytes(free)} free` };
+  return {
+    level: 'warn',
+    found: `${formatBytes(free)} free`,
+    hint: 'Models and telemetry may not fit: free some space, or choose another home folder with --home.',
+  };
+}
+
+function checkModels(config: Config, log: Logger): Omit<Finding, 'check'> {
+  const store = openModelStore(config, log);
+  const missing = [...new Set(Object.values(config.runtime.models))].filter((id) => !store.find(id));
+  const found = `${store.list().length} in ${config.paths.store}`;
+  if (missing.length === 0) return { level: 'ok', found };
+  return { level: 'warn', found: `${found}; missing: ${missing.join(', ')}`, hint: `Run "nearside pull ${missing.join(' ')}".` };
+}
+
+async function checkEngines(config: Config, log: Logger): Promise<Omit<Finding, 'check'>> {
+  const plans = await withRuntime(config, log, async (runtime) => [await runtime.plan('generate'), await runtime.plan('embed')]);
+  const found = plans
+    .map((plan) => `${plan.task}: ${plan.chosen ? `${plan.chosen.backend}/${plan.chosen.provider} with ${plan.chosen.model}` : 'none'}`)
+    .join('; ');
+  if (plans.every((plan: Plan) => plan.chosen)) return { level: 'ok', found };
+  return { level: 'fail', found, hint: 'See "nearside plan" for the reason of each candidate.' };
+}
+
+async function checkMemory(config: Config, log: Logger): Promise<Omit<Finding, 'check'>> {
+  const { memory } = await withRuntime(config, log, (runtime) => runtime.device());
+  const found = `${formatBytes(memory.availableBytes)} of ${formatBytes(memory.totalBytes)} available${memory.limitBytes ? `, limit ${formatBytes(memory.limitBytes)}` : ''}`;
+  if (memory.availableBytes >= LOW_MEMORY_BYTES) return { level: 'ok', found };
+  return { level: 'warn', found, hint: 'Close other programs, or use smaller models.' };
+}
+
+async function withRuntime<T>(config: Config, log: Logger, use: (runtime: EdgeRuntime) => Promise<T>): Promise<T> {
+  const recorder = { event: () => undefined, observe: () => undefined };
+  await using runtime = new EdgeRuntime({ config, store: openModelStore(config, log), recorder, log });
+  return await use(runtime);
+}
+
+async function checkPort(config: Config): Promise<Omit<Finding, 'check'>> {
+  const { host, port } = config.serve;
+  const running = findRunningDevice({ home: config.home, run: config.paths.run });
+  if (running?.url) return { level: 'ok', found: `the device listens at ${running.url}` };
+  const error = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+    const probe = createServer().once('error', resolve);
+    probe.listen(port, host, () => probe.close(() => resolve(undefined)));
+  });
+  if (!error) return { level: 'ok', found: `${host}:${port} is free` };
+  return {
+    level: 'fail',
+    found: `${host}:${port}: ${error.code}`,
+    hint: 'Stop the program that uses it, or choose another port with --port.',
+  };
+}
+
+function checkWebChat(): Omit<Finding, 'check'> {
+  const page = fileURLToPath(new URL('../web/dist/index.html', import.meta.url));
+  return existsSync(page)
+    ? { level: 'ok', found: 'built' }
+    : { level: 'warn', found: 'not built', hint: 'Run "npm start", which builds it.' };
+}
+
+/** Tools are optional: each one opens another place that models can come from. */
+function checkTools(config: Config): Omit<Finding, 'check'> {
+  const folders = (config.environment.PATH ?? '').split(delimiter);
+  const has = (names: readonly string[]): boolean => names.some((name) => folders.some((folder) => existsSync(join(folder, name))));
+  const tools = { pypi: has(['pip', 'pip3', 'python3']), maven: has(['mvn']), npm: has(['npm']) };
+  const found = `hub at ${config.store.hubUrl}; ${Object.entries(tools)
+    .map(([name, there]) => `${name} ${there ? 'yes' : 'no'}`)
+    .join(', ')}`;
+  return { level: 'ok', found };
+}
+
+function checkTelemetry(config: Config): Omit<Finding, 'check'> {
+  if (!config.telemetry.enabled) return { level: 'ok', found: 'switched off' };
+  return {
+    level: 'ok',
+    found: config.telemetry.mqttUrl === 'local' ? `collector on this device, ${config.paths.fleet}` : `broker ${config.telemetry.mqttUrl}`,
+  };
+}
