@@ -47,6 +47,24 @@ export interface MemoryEstimate {
   readonly totalBytes: number;
 }
 
+/** How fast one variant really ran; beats every estimate for the same key. Taken on a device that was neither loaded nor throttled. */
+export interface Measurement {
+  /** SHA-256 of the weights. */
+  readonly modelSha256: string;
+  readonly variant: string;
+  readonly backend: BackendId;
+  /** Version of the native library; absent in records of backends that cannot tell. */
+  readonly backendVersion?: string;
+  readonly provider: string;
+  readonly threads: number;
+  /** `DeviceProfile.fingerprint` of the device it was taken on. */
+  readonly fingerprint: string;
+  /** In the unit of {@link Candidate.speed}. */
+  readonly speed: number;
+  /** Milliseconds since 1970. */
+  readonly atMs: number;
+}
+
 /** One way to run one task here. */
 export interface Candidate {
   /** Stable: `model/variant/backend/provider/t2`. */

@@ -1,0 +1,44 @@
+import type { DeviceProfile } from '#edge/contracts/hardware.ts';
+import type { ModelCard, StoredVariant, Task } from '#edge/contracts/model.ts';
+import type { Measurement, PlanProfile } from '#edge/contracts/plan.ts';
+
+/** A candidate that failed and is not tried again for a while. */
+export interface Quarantine {
+  readonly candidateId: string;
+  /** Milliseconds since 1970. */
+  readonly untilMs: number;
+  /** What happened, such as `crashed with SIGSEGV`. */
+  readonly reason: string;
+}
+
+/** The part of the configuration that the planner reads. */
+export interface PlanSettings {
+  /** Threads of an engine; 0 lets the planner choose. */
+  readonly threads: number;
+  /** Bytes all engines together may take; 0 stands for 60 % of what is available. */
+  readonly memoryBytes: number;
+  /** Context of a generator; a model trained for less gets its own maximum. */
+  readonly contextTokens: number;
+  /** Wins over every other model that can run. */
+  readonly preferredModel?: string;
+}
+
+/** All that a plan depends on: equal input gives an equal plan. */
+export interface PlanInput {
+  readonly task: Task;
+  /** Only this model may be chosen. */
+  readonly model?: string;
+  /** Context the caller insists on, in tokens: a model trained for less is rejected. Defaults to the setting, which is only a wish. */
+  readonly requiredContextTokens?: number;
+  readonly profile: PlanProfile;
+  readonly device: DeviceProfile;
+  readonly cards: readonly ModelCard[];
+  readonly stored: readonly StoredVariant[];
+  readonly measurements: readonly Measurement[];
+  readonly quarantined: readonly Quarantine[];
+  /** Milliseconds since 1970; decides which quarantines and measurements are over. */
+  readonly nowMs: number;
+  readonly settings: PlanSettings;
+  /** Bytes that loaded engines hold and that `device.memory.availableBytes` still counts as available. */
+  readonly memoryInUseBytes: number;
+}
