@@ -1,0 +1,68 @@
+import { signal } from '@preact/signals';
+import type { BotInfo, SessionInfo } from '#edge/contracts/bot.ts';
+import type { DeviceApi } from '../api/device-api.ts';
+import { DeviceError } from '../api/device-error.ts';
+import type { ModelEntry } from '../api/wire.ts';
+
+/** What the device offers: bots, chat models, remembered conversations. */
+export class Library {
+  readonly bots = signal<readonly BotInfo[]>([]);
+  readonly models = signal<readonly ModelEntry[]>([]);
+  readonly sessions = signal<readonly SessionInfo[]>([]);
+  /** Why the bots and models could not be read, until they were. */
+  readonly error = signal<DeviceError | undefined>(undefined);
+  /** What went wrong with the remembered conversations; empty when nothing did. */
+  readonly problem = signal('');
+  readonly #api: DeviceApi;
+
+  constructor(api: DeviceApi) {
+    this.#api = api;
+  }
+
+  async load(): Promise<void> {
+    try {
+      const [bots, models] = await Promise.all([this.#api.listBots(), this.#api.listChatModels()]);
+      this.bots.value = bots;
+      this.models.value = models;
+      this.error.value = undefined;
+    } catch (error) {
+      this.error.value = DeviceError.from(error);
+    }
+  }
+
+  async refreshSessions(): Promise<void> {
+    await this.attempt(async () => {
+      const sessions = await this.#api.listSessions();
+      this.sessions.value = [...sessions].sort((a, b) => b.updatedAt.localeCompare(a.updatedAt));
+    });
+  }
+
+  async deleteSession(id: string): Promise<void> {
+    await this.attempt(async () => {
+      await this.#api.deleteSession(id);
+      this.sessions.value = this.sessions.value.filter((session) => session.id !== id);
+    });
+  }
+
+  /** Does something with a remembered conversation; a failure is shown beside the list. */
+  async attempt(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+      this.problem.value = '';
+    } catch (error) {
+      this.problem.value = DeviceError.from(error).message;
+    }
+  }
+
+  /** The name a reader knows it by. */
+  nameOf(target: string): string {
+    const bot = this.botOf(target);
+    if (bot) return bot.name;
+    const model = this.models.value.find((entry) => entry.id === target);
+    return model?.nearside?.name ?? model?.name ?? target;
+  }
+
+  botOf(target: string): BotInfo | undefined {
+    return this.bots.value.find((bot) => `bot/${bot.id}` === target);
+  }
+}

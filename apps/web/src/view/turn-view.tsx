@@ -1,0 +1,93 @@
+import { useLayoutEffect } from 'preact/hooks';
+import type { Answer } from '../state/answer.ts';
+import type { Turn } from '../state/conversation.ts';
+import { useChat } from './context.ts';
+import { ErrorCard } from './error-card.tsx';
+import { Feedback } from './feedback.tsx';
+import { engineLabel, RUNG_LABELS, speedFacts } from './format.ts';
+import { Icon, iconOfTarget } from './icons.tsx';
+import { ItemCards } from './item-cards.tsx';
+import { Markdown } from './markdown.tsx';
+import { SourceList } from './source-list.tsx';
+
+interface TurnViewProps {
+  readonly turn: Turn;
+  readonly isLast: boolean;
+  /** Called after each painting, so that the view can follow the text. */
+  readonly onGrow: () => void;
+}
+
+/** A question and its answer. */
+export function TurnView({ turn, isLast, onGrow }: TurnViewProps) {
+  const { conversation, library } = useChat();
+  const answer = turn.answer.value;
+  useLayoutEffect(onGrow);
+  const headingId = `answer-${turn.id}`;
+  const retry = isLast ? () => void conversation.retry() : undefined;
+  return (
+    <article class="turn" aria-labelledby={headingId}>
+      <p class="question">
+        <span class="visually-hidden">You asked: </span>
+        {turn.question}
+      </p>
+      <div class="answer">
+        <h2 id={headingId} class="answer-heading">
+          <span class="avatar">
+            <Icon name={iconOfTarget(turn.target)} />
+          </span>
+          {library.nameOf(turn.target)}
+        </h2>
+        {answer.text === '' ? null : <Markdown text={answer.text} citations={answer.citations} />}
+        {answer.state === 'waiting' ? <Waiting status={answer.status} /> : null}
+        <ItemCards items={answer.items} />
+        <SourceList citations={answer.citations} />
+        {answer.state === 'stopped' && isLast ? <Stopped onRetry={retry} /> : null}
+        {answer.error ? <ErrorCard error={answer.error} {...(retry ? { onRetry: retry } : {})} /> : null}
+        {answer.state === 'complete' ? <AnswerFoot answer={answer} /> : null}
+      </div>
+    </article>
+  );
+}
+
+function Waiting({ status }: { readonly status: string | undefined }) {
+  return (
+    <p class="waiting">
+      <span class="dots" aria-hidden="true">
+        <i />
+        <i />
+        <i />
+      </span>
+      {status ?? 'Thinking'}
+    </p>
+  );
+}
+
+function Stopped({ onRetry }: { readonly onRetry: (() => void) | undefined }) {
+  return (
+    <p class="stopped">
+      Stopped
+      <button type="button" class="button" onClick={onRetry}>
+        <Icon name="retry" />
+        Ask again
+      </button>
+    </p>
+  );
+}
+
+/** Who answered, on which rung, how fast; and the thumbs. */
+function AnswerFoot({ answer }: { readonly answer: Answer }) {
+  const { rung, engine, timings, sessionId } = answer;
+  const facts = [...(engine ? [engineLabel(engine)] : []), ...(timings ? speedFacts(timings) : [])];
+  if (!rung && facts.length === 0) return null;
+  return (
+    <footer class="answer-foot">
+      {rung ? <span class={`rung rung-${rung}`}>{RUNG_LABELS[rung] ?? rung}</span> : null}
+      <ul class="facts" aria-label="How it was answered">
+        {facts.map((fact) => (
+          <li key={fact}>{fact}</li>
+        ))}
+      </ul>
+      {sessionId === undefined ? null : <Feedback sessionId={sessionId} />}
+    </footer>
+  );
+}
