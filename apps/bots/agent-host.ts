@@ -5,12 +5,23 @@ import { createQaBot } from '#agent/bots/qa/qa-bot.ts';
 import { createRecommendBot } from '#agent/bots/recommend/recommend-bot.ts';
 import { createSupportBot } from '#agent/bots/support/support-bot.ts';
 import { SessionStore } from '#agent/memory/session-store.ts';
-import { SqliteSaver } from '#agent/memory/sqlite-saver.ts';
+import { openSaver } from '#agent/memory/sqlite-saver.ts';
 import { type KnowledgeBase, openKnowledgeBase } from '#agent/retrieval/knowledge-base.ts';
 import { openShop, type ShopDatabase } from '#agent/shop/shop-database.ts';
 import type { Config } from '#edge/config/schema.ts';
 import type { CallOptions } from '#edge/contracts/backend.ts';
-import { BOTS, type BotId, type BotPort, type BotRequest } from '#edge/contracts/bot.ts';
+import {
+  type AddDocumentsRequest,
+  BOTS,
+  type BotId,
+  type BotInfo,
+  type BotPort,
+  type BotRequest,
+  type DocumentInfo,
+  type FeedbackRequest,
+  type IngestPart,
+  type SessionInfo,
+} from '#edge/contracts/bot.ts';
 import type { ChatMessage } from '#edge/contracts/generate.ts';
 import type { ReplyPart } from '#edge/contracts/parts.ts';
 import type { RuntimePort } from '#edge/contracts/runtime.ts';
@@ -34,8 +45,8 @@ export function openAgentHost(dependencies: AgentHostDependencies): AgentHost {
   const shop = openShop(join(config.paths.data, 'shop.db'));
   const knowledge = openKnowledgeBase({ path: config.paths.knowledge, runtime, log });
   const sessionsDatabase = openDatabase({ path: config.paths.sessions, migrations: SessionStore.migrations });
-  const checkpoints = openDatabase({ path: join(config.paths.data, 'checkpoints.db'), migrations: SqliteSaver.migrations });
-  const saver = new SqliteSaver(checkpoints);
+  const checkpoints = openSaver(join(config.paths.data, 'checkpoints.db'));
+  const { saver } = checkpoints;
   const qa = createQaBot({ runtime, knowledge, strictness: config.agent.strictness, log });
   const bots: Record<BotId, Bot> = {
     qa,
@@ -73,7 +84,7 @@ export class AgentHost implements BotPort {
     this.#parts = parts;
   }
 
-  async listBots() {
+  async listBots(): Promise<readonly BotInfo[]> {
     return BOTS.map((id) => this.#parts.bots[id].info);
   }
 
@@ -123,34 +134,34 @@ export class AgentHost implements BotPort {
     }
   }
 
-  async *addDocuments(request: Parameters<BotPort['addDocuments']>[0], options?: CallOptions) {
+  async *addDocuments(request: AddDocumentsRequest, options?: CallOptions): AsyncGenerator<IngestPart, void, undefined> {
     await this.#parts.ready;
     yield* this.#parts.knowledge.addDocuments(request, options);
   }
 
-  async listDocuments() {
+  async listDocuments(): Promise<readonly DocumentInfo[]> {
     await this.#parts.ready;
     return this.#parts.knowledge.listDocuments();
   }
 
-  async removeDocuments(idsOrSources: readonly string[]) {
+  async removeDocuments(idsOrSources: readonly string[]): Promise<{ readonly removed: number }> {
     await this.#parts.ready;
-    return this.#parts.knowledge.removeDocuments(idsOrSources);
+    return { removed: this.#parts.knowledge.removeDocuments(idsOrSources) };
   }
 
-  async listSessions() {
+  async listSessions(): Promise<readonly SessionInfo[]> {
     return this.#parts.sessions.list();
   }
 
-  async readSession(id: string) {
+  async readSession(id: string): Promise<readonly ChatMessage[]> {
     return this.#parts.sessions.read(id);
   }
 
-  async deleteSession(id: string) {
+  async deleteSession(id: string): Promise<void> {
     this.#parts.sessions.delete(id);
   }
 
-  async addFeedback(request: Parameters<BotPort['addFeedback']>[0]) {
+  async addFeedback(request: FeedbackRequest): Promise<void> {
     this.#parts.sessions.addFeedback(request);
     this.#parts.recorder.observe('nearside.bot.feedback', 1, { 'nearside.vote': request.vote });
   }

@@ -28,10 +28,10 @@ export const VERSION: string = (JSON.parse(readFileSync(new URL('../../package.j
  * @param overrides - settings that options of the command stand for
  * @param quiet - logs warnings only, for commands that print data
  */
-export function action<Args extends unknown[]>(
+export function action<Args extends readonly unknown[]>(
   work: (context: CommandContext, ...args: Args) => Promise<void>,
   { overrides, quiet = true }: { readonly overrides?: (command: Command) => ConfigFile; readonly quiet?: boolean } = {},
-): (...args: [...Args, unknown, Command]) => Promise<void> {
+): (...all: readonly unknown[]) => Promise<void> {
   return async (...all) => {
     const command = all.at(-1) as Command;
     const args = all.slice(0, -2) as unknown as Args;

@@ -31,7 +31,7 @@ export class BotHost implements BotPort {
         if (exit.unexpected)
           recorder.event({
             lane: 'alerts',
-            name: 'nearside.agent.crashed',
+            name: 'nearside.bots.crashed',
             attributes: { 'nearside.exit': exit.signal ?? String(exit.code) },
           });
       },

@@ -4,13 +4,15 @@ import { fileURLToPath } from 'node:url';
 import type { Config } from '#edge/config/schema.ts';
 import type { ModelCard } from '#edge/contracts/model.ts';
 import type { OnProgress } from '#edge/contracts/progress.ts';
+import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { EdgeRuntime } from '#edge/runtime/edge-runtime.ts';
 import { createApp } from '#edge/serve/app.ts';
 import { assertSafeBinding, type Listener, listen } from '#edge/serve/listen.ts';
 import { loadCatalog } from '#edge/store/catalog.ts';
 import { ModelStore } from '#edge/store/model-store.ts';
-import { deviceName, Telemetry } from '#edge/telemetry/telemetry.ts';
+import { deviceName } from '#edge/telemetry/device-name.ts';
+import { Telemetry } from '#edge/telemetry/telemetry.ts';
 import { BotHost } from './bot-host.ts';
 import { FleetHost } from './fleet-host.ts';
 import { HomeLease } from './home.ts';
@@ -82,7 +84,7 @@ export class Device {
   /** Default models, and those the settings name, that are not in the store. */
   missingModels(): readonly ModelCard[] {
     const wanted = new Set([...Object.values(this.config.runtime.models), ...this.store.catalog.defaults().map((card) => card.id)]);
-    return [...wanted].filter((id) => !this.store.find(id)).map((id) => this.store.catalog.get(id));
+    return [...wanted].filter((id) => !this.#isStored(id)).map((id) => this.store.catalog.get(id));
   }
 
   /** Fetches {@link missingModels}, one after the other. */
@@ -137,6 +139,17 @@ export class Device {
     this.#home[Symbol.dispose]();
   }
 
+  /** A file that changed since it was verified counts as missing: the pull replaces it. */
+  #isStored(model: string): boolean {
+    try {
+      return this.store.find(model) !== undefined;
+    } catch (error) {
+      if (!EdgeError.is(error, 'E_MODEL_CORRUPT')) throw error;
+      this.#log.warn('stored model is damaged, fetching it anew', { model, error });
+      return false;
+    }
+  }
+
   /** In the background: an answer never waits for a broker. */
   #connectTelemetry(): void {
     const { mqttUrl } = this.config.telemetry;
@@ -148,7 +161,7 @@ export class Device {
     void this.processes()
       .then((processes) => {
         for (const { role, residentBytes } of processes)
-          this.telemetry.observe('process.memory.usage', residentBytes, { 'nearside.process': role });
+          this.telemetry.observe('nearside.process.memory', residentBytes, { 'nearside.process': role });
       })
       .catch((error) => this.#log.debug('process sample failed', { error }));
   }

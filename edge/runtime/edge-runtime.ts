@@ -15,8 +15,9 @@ import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { probeDevice } from '#edge/hardware/device-profile.ts';
 import { makePlan } from '#edge/planner/make-plan.ts';
+import type { Quarantine } from '#edge/planner/plan-input.ts';
 import type { ModelStore } from '#edge/store/model-store.ts';
-import { EnginePool, type Quarantined } from './engine-pool.ts';
+import { EnginePool } from './engine-pool.ts';
 
 export interface EdgeRuntimeDependencies {
   readonly config: Pick<Config, 'runtime' | 'environment'>;
@@ -135,7 +136,7 @@ export class EdgeRuntime implements RuntimePort {
 
   async #planModel(
     model: string,
-    quarantined: readonly Quarantined[],
+    quarantined: readonly Quarantine[],
     memoryInUseBytes: number,
   ): Promise<{ plan: Plan; loadSpec?: LoadSpec }> {
     const card = this.#store.catalog.get(model);
@@ -149,7 +150,7 @@ export class EdgeRuntime implements RuntimePort {
     options: {
       readonly model?: string;
       readonly preferred?: string | undefined;
-      readonly quarantined?: readonly Quarantined[];
+      readonly quarantined?: readonly Quarantine[];
       readonly memoryInUseBytes: number;
     },
   ): Promise<Plan> {

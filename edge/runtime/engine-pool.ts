@@ -7,19 +7,13 @@ import type { Recorder } from '#edge/contracts/telemetry.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
 import type { ChildExit } from '#edge/core/process/child.ts';
-
-/** A candidate that failed here, kept out of plans until `untilMs`. */
-export interface Quarantined {
-  readonly candidateId: string;
-  readonly untilMs: number;
-  readonly reason: string;
-}
+import type { Quarantine } from '#edge/planner/plan-input.ts';
 
 export interface EnginePoolDependencies {
-  /** Plans one model, leaving the quarantined candidates out; `memoryInUseBytes` is what loaded engines hold. */
+  /** Plans one model, leaving the quarantined candidates out; `memoryInUseBytes` is what loaded engines will still take. */
   readonly plan: (
     model: string,
-    quarantined: readonly Quarantined[],
+    quarantined: readonly Quarantine[],
     memoryInUseBytes: number,
   ) => Promise<{ plan: Plan; loadSpec?: LoadSpec }>;
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -44,19 +38,19 @@ export class EnginePool {
   readonly #dependencies: EnginePoolDependencies;
   readonly #engines = new Map<string, PooledEngine>();
   readonly #loading = new Map<string, Promise<EngineHost>>();
-  #quarantined: readonly Quarantined[] = [];
+  #quarantined: readonly Quarantine[] = [];
   #closed = false;
 
   constructor(dependencies: EnginePoolDependencies) {
     this.#dependencies = dependencies;
   }
 
-  /** Bytes that loaded engines were planned with. */
+  /** Bytes that loaded engines were planned with and have not taken yet: the system still counts them as available. */
   get memoryInUseBytes(): number {
-    return [...this.#engines.values()].reduce((sum, engine) => sum + engine.candidate.memory.totalBytes, 0);
+    return [...this.#engines.values()].reduce((sum, { candidate, host }) => sum + Math.max(0, candidate.memory.totalBytes - host.status.residentBytes), 0);
   }
 
-  get quarantined(): readonly Quarantined[] {
+  get quarantined(): readonly Quarantine[] {
     const now = Date.now();
     this.#quarantined = this.#quarantined.filter((entry) => entry.untilMs > now);
     return this.#quarantined;
@@ -111,7 +105,7 @@ export class EnginePool {
         if (await this.#makeRoom(plan)) continue;
         throw failure ?? noCandidate(model, plan);
       }
-      if (from) this.#dependencies.log.warn('backend fell back', { model, from, to: plan.chosen.id, reason: failure?.message });
+      if (from) this.#reportFallback(model, from, plan.chosen.id, failure?.code ?? 'unknown', failure?.message);
       try {
         return await this.#start(model, plan.chosen, loadSpec);
       } catch (error) {
@@ -172,9 +166,16 @@ export class EnginePool {
     const without = [...this.quarantined, quarantineOf(candidate.id, `crashed ${CRASHES_BEFORE_FALLBACK} times`, 1)];
     const { plan } = await this.#dependencies.plan(model, without, 0);
     if (!plan.chosen) return;
-    this.#dependencies.log.warn('backend fell back', { model, from: candidate.id, to: plan.chosen.id, reason: exit.signal ?? exit.code });
+    this.#reportFallback(model, candidate.id, plan.chosen.id, 'E_ENGINE_CRASHED', String(exit.signal ?? exit.code));
     this.#quarantined = without;
     await this.unload(model);
+  }
+
+  #reportFallback(model: string, from: string, to: string, code: string, reason: string | undefined): void {
+    const { recorder, log } = this.#dependencies;
+    log.warn('backend fell back', { model, from, to, code, reason });
+    recorder.event({ lane: 'alerts', name: 'nearside.engine.fell_back', attributes: { 'gen_ai.request.model': model, 'nearside.from': from, 'nearside.to': to, 'error.type': code } });
+    recorder.observe('nearside.engine.fallbacks', 1, { 'gen_ai.request.model': model });
   }
 
   #quarantine(candidateId: string, reason: string): void {
@@ -204,7 +205,7 @@ export class EnginePool {
   }
 }
 
-function quarantineOf(candidateId: string, reason: string, factor: number): Quarantined {
+function quarantineOf(candidateId: string, reason: string, factor: number): Quarantine {
   return { candidateId, reason, untilMs: Date.now() + QUARANTINE_MS * factor };
 }
 

@@ -136,10 +136,10 @@ export const verify = action(async ({ config, log, json }, id: string | undefine
     print(
       table([
         ['MODEL', 'VARIANT', 'FILE', 'RESULT'],
-        ...results.map((result) => [result.model, result.variant, result.file, result.ok ? 'ok' : `BAD: ${result.problem}`]),
+        ...results.map((result) => [result.model, result.variant, result.file, result.state]),
       ]),
     );
-  if (results.some((result) => !result.ok)) process.exitCode = 1;
+  if (results.some((result) => result.state !== 'ok')) process.exitCode = 1;
 });
 
 /** `nearside path`. */

@@ -2,10 +2,10 @@ import { openModelStore } from '#apps/device/device.ts';
 import { TASKS, type Task } from '#edge/contracts/model.ts';
 import type { Plan } from '#edge/contracts/plan.ts';
 import { EdgeError } from '#edge/core/errors.ts';
-import { explainTable } from '#edge/planner/explain.ts';
+import { planTable } from '#edge/planner/explain.ts';
 import { EdgeRuntime } from '#edge/runtime/edge-runtime.ts';
 import { action } from '../context.ts';
-import { paint, print, printJson, table } from '../terminal.ts';
+import { paint, print, printJson } from '../terminal.ts';
 
 /** `nearside plan`: made here and now, without a device running. */
 export const plan = action(async ({ config, log, json }, name: string | undefined) => {
@@ -20,6 +20,6 @@ export const plan = action(async ({ config, log, json }, name: string | undefine
   if (json) return printJson(task ? { ...plans[0], device } : { device, plans });
   for (const made of plans) {
     print(`${paint('bold', made.task)}: ${made.because}`);
-    print(`${table(explainTable(made))}\n`);
+    print(`${planTable(made).join('\n')}\n`);
   }
 });
