@@ -47,7 +47,10 @@ export class EnginePool {
 
   /** Bytes that loaded engines were planned with and have not taken yet: the system still counts them as available. */
   get memoryInUseBytes(): number {
-    return [...this.#engines.values()].reduce((sum, { candidate, host }) => sum + Math.max(0, candidate.memory.totalBytes - host.status.residentBytes), 0);
+    return [...this.#engines.values()].reduce(
+      (sum, { candidate, host }) => sum + Math.max(0, candidate.memory.totalBytes - host.status.residentBytes),
+      0,
+    );
   }
 
   get quarantined(): readonly Quarantine[] {
@@ -174,7 +177,11 @@ export class EnginePool {
   #reportFallback(model: string, from: string, to: string, code: string, reason: string | undefined): void {
     const { recorder, log } = this.#dependencies;
     log.warn('backend fell back', { model, from, to, code, reason });
-    recorder.event({ lane: 'alerts', name: 'nearside.engine.fell_back', attributes: { 'gen_ai.request.model': model, 'nearside.from': from, 'nearside.to': to, 'error.type': code } });
+    recorder.event({
+      lane: 'alerts',
+      name: 'nearside.engine.fell_back',
+      attributes: { 'gen_ai.request.model': model, 'nearside.from': from, 'nearside.to': to, 'error.type': code },
+    });
     recorder.observe('nearside.engine.fallbacks', 1, { 'gen_ai.request.model': model });
   }
 
