@@ -1,0 +1,44 @@
+import type { Logger } from '#edge/core/log.ts';
+import { EmbeddedBroker } from './broker.ts';
+import { Collector } from './collector.ts';
+import { SqliteSink } from './sinks/sqlite-sink.ts';
+import { MqttSource } from './sources/mqtt-source.ts';
+
+export interface FleetServerOptions {
+  /** The broker to use, or the address at which to run the embedded one. */
+  readonly broker:
+    | { readonly url: string; readonly username?: string | undefined; readonly password?: string | undefined }
+    | { readonly host: string; readonly port: number };
+  /** SQLite file. */
+  readonly database: string;
+  readonly log: Logger;
+}
+
+/** A running collector, with the embedded broker when it has one. Dispose it to end both cleanly. */
+export interface FleetServer extends AsyncDisposable {
+  readonly mqttUrl: string;
+}
+
+/**
+ * Starts broker (when embedded), sink, source and collector.
+ * @throws EdgeError `E_PORT_IN_USE`, `E_BROKER_UNREACHABLE`, `E_DATABASE` ...; what had started is ended again.
+ */
+export async function startFleetServer({ broker, database, log }: FleetServerOptions): Promise<FleetServer> {
+  await using stack = new AsyncDisposableStack();
+  const sink = new SqliteSink(database);
+  sink.open();
+  let source: MqttSource;
+  let mqttUrl: string;
+  if ('url' in broker) {
+    mqttUrl = broker.url;
+    source = new MqttSource({ ...broker, log });
+  } else {
+    const embedded = stack.use(new EmbeddedBroker({ ...broker, log }));
+    await embedded.start();
+    mqttUrl = embedded.url;
+    source = new MqttSource({ url: mqttUrl, log });
+  }
+  await stack.use(new Collector({ source, sink, log })).start();
+  const running = stack.move();
+  return { mqttUrl, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
