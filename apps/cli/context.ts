@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { loadConfig } from '#edge/config/load.ts';
 import type { Config, ConfigFile } from '#edge/config/schema.ts';
+import { EdgeError } from '#edge/core/errors.ts';
 import { createLogger, type Logger } from '#edge/core/log.ts';
 import { printError } from './terminal.ts';
 
@@ -34,7 +35,7 @@ export function action<Args extends readonly unknown[]>(
 ): (...all: readonly unknown[]) => Promise<void> {
   return async (...all) => {
     const command = all.at(-1) as Command;
-    const args = all.slice(0, -2) as unknown as Args;
+    const args = all.slice(0, -1) as unknown as Args;
     const options = command.optsWithGlobals() as { home?: string; json?: boolean; verbose?: boolean };
     const interrupt = new AbortController();
     process.once('SIGINT', () => interrupt.abort());
@@ -61,7 +62,7 @@ export function action<Args extends readonly unknown[]>(
         return;
       }
       printError(error, options.json ?? false);
-      process.exitCode = 1;
+      process.exitCode = EdgeError.is(error, 'E_USAGE') ? 2 : 1;
     }
   };
 }

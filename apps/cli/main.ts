@@ -122,6 +122,7 @@ program
   .command('plan')
   .description('explain which engine runs a task here, and why the others do not')
   .argument('[task]', `one of ${TASKS.join(', ')}; all with a default model when left out`)
+  .option('--all', 'candidates of models that are not downloaded, too')
   .addOption(json())
   .action(async (...args) => (await import('./commands/plan.ts')).plan(...args));
 

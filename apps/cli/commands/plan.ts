@@ -8,7 +8,7 @@ import { action } from '../context.ts';
 import { paint, print, printJson } from '../terminal.ts';
 
 /** `nearside plan`: made here and now, without a device running. */
-export const plan = action(async ({ config, log, json }, name: string | undefined) => {
+export const plan = action(async ({ config, log, json }, name: string | undefined, options: { all?: boolean }) => {
   const task = TASKS.find((known) => known === name);
   if (name !== undefined && !task) throw new EdgeError('E_USAGE', { what: `there is no task "${name}"`, expected: TASKS.join(', ') });
   const recorder = { event: () => undefined, observe: () => undefined };
@@ -20,6 +20,9 @@ export const plan = action(async ({ config, log, json }, name: string | undefine
   if (json) return printJson(task ? { ...plans[0], device } : { device, plans });
   for (const made of plans) {
     print(`${paint('bold', made.task)}: ${made.because}`);
-    print(`${planTable(made).join('\n')}\n`);
+    const shown = options.all ? made : { ...made, candidates: made.candidates.filter((candidate) => candidate.downloaded) };
+    print(planTable(shown).join('\n'));
+    const hidden = made.candidates.length - shown.candidates.length;
+    print(hidden > 0 ? paint('dim', `   ${hidden} candidates of models that are not downloaded: --all shows them\n`) : '');
   }
 });
