@@ -60,7 +60,11 @@ export function openAgentHost(dependencies: AgentHostDependencies): AgentHost {
     knowledge,
     sessions: new SessionStore(sessionsDatabase),
     ready,
-    close: () => [sessionsDatabase, checkpoints].forEach((database) => void database.close()),
+    close: () => {
+      sessionsDatabase.close();
+      checkpoints[Symbol.dispose]();
+      knowledge[Symbol.dispose]();
+    },
     shop,
   });
 }

@@ -26,9 +26,12 @@ export async function seedDefaultKnowledge({ config, shop, knowledge, log }: See
   if (existsSync(stamp) && JSON.parse(readFileSync(stamp, 'utf8')).version === SEED_VERSION) return;
   const demo = generateShop({ seed: SHOP_SEED });
   shop.importShop(demo);
+  for (const page of demo.pages) {
+    const file = join(config.paths.data, page.source);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, page.markdown);
+  }
   const pages = join(config.paths.data, 'demo');
-  mkdirSync(pages, { recursive: true });
-  for (const page of demo.pages) writeFileSync(join(pages, `${page.id}.md`), page.markdown);
   const manuals = ['README.md', 'ARCHITECTURE.md', 'docs'].map((name) => join(ROOT, name)).filter(existsSync);
   for await (const part of knowledge.addDocuments({ paths: [pages, ...manuals], format: 'auto' })) {
     if (part.type === 'report') {

@@ -78,7 +78,10 @@ export class Device {
     this.store = openModelStore(config, log);
     this.runtime = new EdgeRuntime({ config, store: this.store, recorder: this.telemetry, log });
     this.bots = new BotHost({ config, runtime: this.runtime, recorder: this.telemetry, log });
-    this.#fleet = new FleetHost(config, log);
+    this.#fleet = new FleetHost(config, log, (mqttUrl) => {
+      this.telemetry.event({ lane: 'alerts', name: 'nearside.fleet.crashed' });
+      void this.telemetry.connect(mqttUrl);
+    });
   }
 
   /** Default models, and those the settings name, that are not in the store. */

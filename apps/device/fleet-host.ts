@@ -5,22 +5,27 @@ import type { Config } from '#edge/config/schema.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { SupervisedChild } from '#edge/core/process/child.ts';
 
+const RESTART_MS = 1000;
+
 export class FleetHost {
   readonly #config: Pick<Config, 'fleet' | 'paths' | 'environment'>;
   readonly #child: SupervisedChild<FleetMethods>;
 
-  constructor(config: Pick<Config, 'fleet' | 'paths' | 'environment'>, log: Logger) {
+  /** @param onRestart - told the URL of the broker that runs again after a crash */
+  constructor(config: Pick<Config, 'fleet' | 'paths' | 'environment'>, log: Logger, onRestart: (mqttUrl: string) => void) {
     this.#config = config;
+    const restart = (): void =>
+      void this.start()
+        .then(onRestart)
+        .catch((error) => log.error('local fleet collector did not restart', { error }));
     this.#child = new SupervisedChild<FleetMethods>({
       name: 'local fleet collector',
       entry: fileURLToPath(new URL('../fleet/main.ts', import.meta.url)),
-      args: ['--child'],
       env: config.environment,
       handlers: {},
       log,
       onExit: (exit) => {
-        if (exit.unexpected)
-          setTimeout(() => void this.start().catch((error) => log.error('local fleet collector did not restart', { error })), 1000).unref();
+        if (exit.unexpected) setTimeout(restart, RESTART_MS).unref();
       },
     });
   }

@@ -3,7 +3,7 @@ import { BOTS, type BotId, type BotPort } from '#edge/contracts/bot.ts';
 import type { Citation, ResponseEnd } from '#edge/contracts/parts.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import { newId } from '#edge/core/ids.ts';
-import { action, type CommandContext } from '../context.ts';
+import { action } from '../context.ts';
 import { connectDevice } from '../device-client.ts';
 import { paint, print, printError, printJson, say } from '../terminal.ts';
 
@@ -24,8 +24,8 @@ export const ask = action(async (context, bot: string, words: readonly string[],
 });
 
 /** `nearside chat`: reads lines from the terminal or a pipe until the end of input. */
-export const chat = action(async (context: CommandContext, bot = 'qa', options: { session?: string } = {}) => {
-  const id = botId(bot);
+export const chat = action(async (context, bot: string | undefined, options: { session?: string }) => {
+  const id = botId(bot ?? 'qa');
   await using device = await connectDevice(context);
   const sessionId = options.session ?? newId('session');
   const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: process.stdin.isTTY, prompt: '> ' });

@@ -14,7 +14,7 @@ export const status = action(async (context) => {
     `${paint('bold', `produced ${ledger.produced} = stored ${ledger.stored} + dropped ${ledger.dropped} + pending ${ledger.pending}`)}`,
   );
   print(
-    `device ${ledger.tenant}/${ledger.device}, boot ${ledger.boot}, ${ledger.connected ? `connected to ${ledger.url}` : `not connected${ledger.lastError ? `: ${ledger.lastError}` : ''}`}`,
+    `device ${ledger.tenant}/${ledger.device}, boot ${ledger.boot}, ${ledger.connected ? `connected to ${ledger.url}` : `not connected${ledger.lastError ? `: ${ledger.lastError.message}` : ''}`}`,
   );
   print(
     table(
@@ -49,8 +49,8 @@ export const devices = action(async ({ config, json }) => {
   print(
     table(
       [
-        ['DEVICE', 'STATE', 'LAST SEEN', 'EVENTS'],
-        ...rows.map((row) => [`${row.tenant}/${row.device}`, row.state, row.lastSeenAt, String(row.events)]),
+        ['DEVICE', 'STATE', 'LAST SEEN', 'STORED'],
+        ...rows.map((row) => [`${row.tenant}/${row.device}`, row.state, new Date(row.lastSeen).toISOString(), String(row.stored)]),
       ],
       [3],
     ),
