@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { delimiter, dirname } from 'node:path';
-import { PINNED_NODE, ROOT } from './paths.mjs';
+import { COMPILE_CACHE, PINNED_NODE, ROOT } from './paths.mjs';
 
 /**
  * Runs a script on the pinned Node with this terminal, and resolves to its exit code. The pinned Node comes first in
