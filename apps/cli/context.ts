@@ -55,7 +55,6 @@ export function action<Args extends readonly unknown[]>(
         },
         ...args,
       );
-      if (interrupt.signal.aborted) process.exitCode = 130;
     } catch (error) {
       if (interrupt.signal.aborted) {
         process.exitCode = 130;
