@@ -38,7 +38,7 @@ export const PROFILE_ORDER: Readonly<Record<PlanProfile, readonly Criterion[]>> 
   battery: ['preferred model', 'target speed', 'acceptable quality', 'energy a step', 'fewer threads', 'speed', 'less memory'],
 };
 
-/** Candidates best first: those that may run, then those that only need a download, then the rest. */
+/** Candidates best first: those that may run, then those that only need a download, then the rest by the number of reasons. */
 export function rank(candidates: readonly Candidate[], input: PlanInput): readonly Candidate[] {
   return candidates.toSorted((a, b) => hurdleOf(a) - hurdleOf(b) || compare(a, b, input) || (a.id < b.id ? -1 : Number(a.id > b.id)));
 }
@@ -49,8 +49,8 @@ export function decidingCriterion(winner: Candidate, loser: Candidate, input: Pl
 }
 
 function hurdleOf({ reasons }: Candidate): number {
-  if (reasons.length === 0) return 0;
-  return reasons.every(({ code }) => code === 'not-downloaded') ? 1 : 2;
+  const isOnlyAbsent = reasons.every(({ code }) => code === 'not-downloaded');
+  return isOnlyAbsent ? reasons.length : 1 + reasons.length;
 }
 
 function compare(a: Candidate, b: Candidate, input: PlanInput): number {

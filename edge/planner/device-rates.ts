@@ -1,16 +1,12 @@
 import type { BackendId } from '#edge/contracts/backend.ts';
 import type { DeviceProfile } from '#edge/contracts/hardware.ts';
 
-/** Rate at which a processor can read weights. */
-export interface Bandwidth {
-  /** Peak GB/s (10^9 bytes) of the memory it reads from. */
-  readonly gigabytesPerSecond: number;
-  /** Where the number comes from: a data sheet, or `assumed`. */
-  readonly source: string;
-}
-
-interface BandwidthRow extends Bandwidth {
+/** Peak GB/s (10^9 bytes) of a memory, by a name that a board, CPU or GPU bears. */
+interface BandwidthRow {
   readonly pattern: RegExp;
+  readonly gigabytesPerSecond: number;
+  /** What the number is of. */
+  readonly source: string;
 }
 
 /** Main memory by board or CPU name; the first match counts. Vendors' data sheets, except where the source says more. */
@@ -40,35 +36,57 @@ const VIDEO_MEMORY: readonly BandwidthRow[] = [
   { pattern: /RTX 3060/, gigabytesPerSecond: 360, source: 'GDDR6' },
 ];
 
+/** GB/s of a board in no table: two channels of DDR4-3200 for a PC, one narrow channel for the others. */
 const ASSUMED_MAIN: Readonly<Record<DeviceProfile['cpu']['architecture'], number>> = { x64: 51, arm64: 12, arm: 4, riscv64: 4, other: 4 };
 const ASSUMED_VIDEO = 250;
 
-/** Peak bandwidth of the memory that `provider` reads weights from. */
-export function memoryBandwidth(device: DeviceProfile, provider: string): Bandwidth {
+function memoryBandwidth(device: DeviceProfile, provider: string): number {
   const gpu = device.accelerators.find(({ kind, unified }) => kind === provider && !unified);
-  if (gpu) return lookUp(VIDEO_MEMORY, gpu.name) ?? { gigabytesPerSecond: ASSUMED_VIDEO, source: 'assumed for a GPU' };
-  const name = `${device.board.name} ${device.cpu.model}`;
-  const assumed = { gigabytesPerSecond: ASSUMED_MAIN[device.cpu.architecture], source: `assumed for ${device.cpu.architecture}` };
-  return lookUp(MAIN_MEMORY, name) ?? assumed;
+  if (gpu) return lookUp(VIDEO_MEMORY, gpu.name) ?? ASSUMED_VIDEO;
+  return lookUp(MAIN_MEMORY, `${device.board.name} ${device.cpu.model}`) ?? ASSUMED_MAIN[device.cpu.architecture];
+}
+
+/** How one core decodes: share of the memory's peak that is reached, GB/s it unpacks, and microseconds a layer costs besides. */
+interface CoreRow {
+  readonly efficiency: number;
+  readonly perCore: number;
+  readonly layerMicroseconds: number;
 }
 
 /**
- * GB/s at which `threads` of a CPU, or a GPU, really stream weights while decoding: the roofline
- * `efficiency * min(memory, threads * one core)`. Efficiencies: 0.7 on a CPU, 0.4 on small ARM cores, 0.6 on Metal and
- * CUDA, 0.4 on Vulkan. One x64 core unpacks quantised weights at about 10 GB/s (measured: SmolLM2 Q4_1, 78 and 124
- * tokens/s on one and two Zen cores); the ARM values are assumed in proportion to clock and vector width.
+ * The row of x64 with AVX2 is fitted to SmolLM2 Q4_1 on one and two Zen cores (78 and 124 tokens/s); the others are assumed
+ * by clock, vector width and published decode speeds.
  */
+const DECODE_CORES = {
+  apple: { efficiency: 0.5, perCore: 30, layerMicroseconds: 60 },
+  avx2: { efficiency: 0.7, perCore: 15, layerMicroseconds: 110 },
+  sse: { efficiency: 0.7, perCore: 1.5, layerMicroseconds: 300 },
+  dotprod: { efficiency: 0.4, perCore: 6, layerMicroseconds: 200 },
+  plain: { efficiency: 0.4, perCore: 3, layerMicroseconds: 400 },
+} as const satisfies Readonly<Record<string, CoreRow>>;
+
+/** Share of a GPU's memory bandwidth that decoding reaches, and microseconds to launch the kernels of a layer (assumed). */
+const GPU_EFFICIENCY: Readonly<Record<string, number>> = { metal: 0.6, cuda: 0.6, vulkan: 0.4 };
+const GPU_LAYER_MICROSECONDS = 40;
+
+/** GB/s at which weights are really read while decoding: the roofline `efficiency * min(memory, threads * one core)`. */
 export function decodeBandwidth(device: DeviceProfile, provider: string, threads: number): number {
-  const { gigabytesPerSecond } = memoryBandwidth(device, provider);
-  if (provider !== 'cpu') return gigabytesPerSecond * (provider === 'vulkan' ? 0.4 : 0.6);
+  const memory = memoryBandwidth(device, provider);
+  if (provider !== 'cpu') return memory * (GPU_EFFICIENCY[provider] ?? 0.4);
   const { efficiency, perCore } = coreOf(device);
-  return efficiency * Math.min(gigabytesPerSecond, threads * perCore);
+  return efficiency * Math.min(memory, threads * perCore);
 }
 
-function coreOf({ cpu, board }: DeviceProfile): { readonly efficiency: number; readonly perCore: number } {
-  if (board.kind === 'apple') return { efficiency: 0.7, perCore: 30 };
-  if (cpu.architecture === 'x64') return { efficiency: 0.7, perCore: 10 };
-  return { efficiency: 0.4, perCore: cpu.flags.includes('asimddp') ? 6 : 3 };
+/** Seconds of a decode step that do not depend on the size of the weights: barriers between threads, or kernel launches. */
+export function stepOverheadSeconds(device: DeviceProfile, provider: string, layers: number): number {
+  return layers * 1e-6 * (provider === 'cpu' ? coreOf(device).layerMicroseconds : GPU_LAYER_MICROSECONDS);
+}
+
+function coreOf({ cpu, board }: DeviceProfile): CoreRow {
+  if (board.kind === 'apple') return DECODE_CORES.apple;
+  // Windows tells no flags; a PC without AVX2 is rarer than one with.
+  if (cpu.architecture === 'x64') return cpu.flags.length === 0 || cpu.flags.includes('avx2') ? DECODE_CORES.avx2 : DECODE_CORES.sse;
+  return cpu.flags.includes('asimddp') ? DECODE_CORES.dotprod : DECODE_CORES.plain;
 }
 
 /** 10^9 operations a second of one core, in int8 and in floating point. */
@@ -113,7 +131,6 @@ export function encoderCompute(
   return run.threads * (run.bits < 12 ? row.int8 : row.float) * (ENCODER_SHARE[run.backend] ?? 1);
 }
 
-function lookUp(rows: readonly BandwidthRow[], name: string): Bandwidth | undefined {
-  const row = rows.find(({ pattern }) => pattern.test(name));
-  return row && { gigabytesPerSecond: row.gigabytesPerSecond, source: row.source };
+function lookUp(rows: readonly BandwidthRow[], name: string): number | undefined {
+  return rows.find(({ pattern }) => pattern.test(name))?.gigabytesPerSecond;
 }

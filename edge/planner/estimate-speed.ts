@@ -2,7 +2,7 @@ import type { BackendId } from '#edge/contracts/backend.ts';
 import type { DeviceProfile } from '#edge/contracts/hardware.ts';
 import type { ModelCard, ModelVariant } from '#edge/contracts/model.ts';
 import type { Estimate, Measurement } from '#edge/contracts/plan.ts';
-import { decodeBandwidth, encoderCompute } from './device-rates.ts';
+import { decodeBandwidth, encoderCompute, stepOverheadSeconds } from './device-rates.ts';
 import { weightsOf } from './estimate-memory.ts';
 import type { PlanInput } from './plan-input.ts';
 
@@ -41,13 +41,16 @@ export function estimateSpeed(question: SpeedQuestion, input: PlanInput): Estima
 }
 
 /**
- * Speed from the hardware alone. Generators are bound by memory: bandwidth / (weights + key-value cache read a token).
+ * Speed from the hardware alone. Generators are bound by memory: 1 / (bytes read a token / bandwidth + overhead a step).
  * Encoders are bound by arithmetic: rate / (2 operations * 12 * layers * hidden^2 weights * 128 tokens).
  */
 export function predictSpeed(question: SpeedQuestion, device: DeviceProfile): number {
   const { card, variant, provider, threads } = question;
   const { layers, hiddenSize } = card.architecture;
-  if (card.task === 'generate') return (decodeBandwidth(device, provider, threads) * 1e9) / bytesPerToken(card, variant);
+  if (card.task === 'generate') {
+    const readSeconds = bytesPerToken(card, variant) / (decodeBandwidth(device, provider, threads) * 1e9);
+    return 1 / (readSeconds + stepOverheadSeconds(device, provider, layers));
+  }
   const matrixWeights = 12 * layers * hiddenSize ** 2 || card.parameters;
   const compute = encoderCompute(device, { ...question, bits: variant.bitsPerWeight });
   return (compute * 1e9) / Math.max(1, 2 * matrixWeights * TEXT_TOKENS);

@@ -2,7 +2,7 @@ import type { Candidate, Plan } from '#edge/contracts/plan.ts';
 import { formatBytes } from '#edge/core/format.ts';
 import { ENGINE_BINARIES } from './binaries.ts';
 import { decidingCriterion } from './choose.ts';
-import { decodeBandwidth } from './device-rates.ts';
+import { decodeBandwidth, stepOverheadSeconds } from './device-rates.ts';
 import { bytesPerToken } from './estimate-speed.ts';
 import type { PlanInput } from './plan-input.ts';
 
@@ -42,8 +42,11 @@ export function planTable(plan: Plan): readonly string[] {
 
 function explainNothing(ranked: readonly Candidate[], input: PlanInput): string {
   if (ranked.length === 0) return `Nothing can serve ${input.task}: no model of the catalog does.`;
-  const nearest = ranked.slice(0, MOST_REJECTIONS).map(({ id, reasons }) => `${id}: ${reasons.map(({ detail }) => detail).join(', ')}`);
-  const more = ranked.length > nearest.length ? ` and ${ranked.length - nearest.length} more` : '';
+  const hasHardware = ranked.filter(({ reasons }) => reasons.every(({ code }) => code !== 'driver-missing'));
+  const nearest = hasHardware
+    .slice(0, MOST_REJECTIONS)
+    .map(({ id, reasons }) => `${id}: ${reasons.map(({ detail }) => detail).join(', ')}`);
+  const more = hasHardware.length > nearest.length ? ` and ${hasHardware.length - nearest.length} more` : '';
   return `Nothing can serve ${input.task} here: ${nearest.join('; ')}${more}.`;
 }
 
@@ -67,10 +70,12 @@ function describeSpeed(chosen: Candidate, input: PlanInput): string {
   const variant = card?.variants.find(({ id }) => id === chosen.variant);
   if (card?.task !== 'generate' || !variant) return `${number}, predicted from the instruction set`;
   const rate = decodeBandwidth(input.device, chosen.provider, chosen.threads);
-  return `${number}, predicted from reading ${formatBytes(bytesPerToken(card, variant))} a token at ${formatNumber(rate)} GB/s`;
+  const overheadMs = 1000 * stepOverheadSeconds(input.device, chosen.provider, card.architecture.layers);
+  const read = `reading ${formatBytes(bytesPerToken(card, variant))} a token at ${formatNumber(rate)} GB/s`;
+  return `${number}, predicted from ${read} and ${overheadMs.toFixed(1)} ms besides`;
 }
 
-/** Why the same file does not run on the other providers of its engine. */
+/** Why the same file does not run on the other providers of its engine; missing hardware is told in one clause. */
 function explainAlternatives(chosen: Candidate, ranked: readonly Candidate[]): string {
   const rejected = ranked.filter(
     ({ model, variant, backend, provider, reasons }) =>
@@ -80,7 +85,13 @@ function explainAlternatives(chosen: Candidate, ranked: readonly Candidate[]): s
       provider !== chosen.provider &&
       reasons.length > 0,
   );
-  return rejected.map(({ provider, reasons }) => `; ${provider} is out because ${reasons[0]?.detail}`).join('');
+  const isAbsent = ({ reasons }: Candidate): boolean => reasons.some(({ code }) => code === 'driver-missing');
+  const absent = rejected.filter(isAbsent).map(({ provider }) => provider);
+  const blocked = rejected.filter((candidate) => !isAbsent(candidate));
+  return [
+    ...blocked.map(({ provider, reasons }) => `; ${provider} is out because ${reasons[0]?.detail}`),
+    ...(absent.length > 0 ? [`; no hardware for ${absent.toSorted().join(' or ')} was found`] : []),
+  ].join('');
 }
 
 /** What this project has run so far is the CPU of Linux on x64; the rest follows documentation. */

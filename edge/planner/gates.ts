@@ -41,7 +41,7 @@ const rejectFormat: Gate = ({ binaries, variant, stored, input }) => {
     return { code: 'format-mismatch', detail: `the card says ${variant.format}, the stored file is ${stored.format}` };
   }
   if (binaries.tasks.includes(input.task)) return undefined;
-  return { code: 'format-mismatch', detail: `${binaries.label} does not serve ${input.task} from a ${variant.format} file` };
+  return { code: 'format-mismatch', detail: `${binaries.label} does not serve ${input.task}, and the file is ${variant.format}` };
 };
 
 const rejectPlatform: Gate = ({ binaries, provider, input }) => {

@@ -1,0 +1,132 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { DeviceProfile } from '#edge/contracts/hardware.ts';
+import { PLAN_PROFILES } from '#edge/contracts/plan.ts';
+import { makePlan } from '#edge/planner/make-plan.ts';
+import type { PlanInput } from '#edge/planner/plan-input.ts';
+import { boardNames } from '#test/hardware/recorded-io.ts';
+import { chatCard, inputFor, NOW_MS, profileOf, storeAll, weightsOf } from './plan-inputs.ts';
+
+const GIB = 1024 ** 3;
+const devices = await Promise.all(boardNames().map(profileOf));
+
+const variant = fc.record({
+  format: fc.constantFrom('gguf', 'onnx', 'tflite'),
+  quality: fc.double({ min: 0, max: 1, noNaN: true }),
+  files: fc.integer({ min: 1, max: 8 * GIB }).map(weightsOf),
+});
+
+const cards = fc
+  .uniqueArray(
+    fc.record({
+      name: fc.stringMatching(/^[a-z]{1,4}$/),
+      parameters: fc.integer({ min: 1e6, max: 1e10 }),
+      variants: fc.array(variant, { maxLength: 3 }),
+    }),
+    {
+      selector: ({ name }) => name,
+      maxLength: 5,
+    },
+  )
+  .map((list) => list.map(({ name, parameters, variants }) => chatCard(name, parameters, variants)));
+
+const device = fc
+  .tuple(fc.constantFrom(...devices), fc.integer({ min: 0, max: 64 * GIB }))
+  .map(([board, availableBytes]): DeviceProfile => ({ ...board, memory: { ...board.memory, availableBytes } }));
+
+/** Plans of random cards, stores, measurements and quarantines on every recorded board with random memory. */
+const input: fc.Arbitrary<PlanInput> = fc
+  .record({ cards, device, profile: fc.constantFrom(...PLAN_PROFILES), contextTokens: fc.integer({ min: 256, max: 32_768 }) })
+  .chain(({ cards: drawn, device: here, profile, contextTokens }) => {
+    const all = storeAll(drawn);
+    const base = inputFor(here, { cards: drawn, profile });
+    const ids = makePlan(base).candidates.map(({ id }) => id);
+    return fc
+      .record({
+        stored: fc.subarray([...all]),
+        preferredModel: fc.constantFrom('absent', ...drawn.map(({ id }) => id)),
+        quarantined: fc.subarray(ids),
+        speeds: fc.array(fc.double({ min: 0.1, max: 1000, noNaN: true }), { maxLength: all.length }),
+      })
+      .map(({ stored, preferredModel, quarantined, speeds }) => ({
+        ...base,
+        stored,
+        settings: { threads: 0, memoryBytes: 0, contextTokens, preferredModel },
+        quarantined: quarantined.map((candidateId) => ({ candidateId, untilMs: NOW_MS + 1, reason: 'crashed' })),
+        measurements: speeds.map((speed, index) => ({
+          modelSha256: all[index]?.sha256 ?? '',
+          variant: all[index]?.variant ?? '',
+          backend: 'llama' as const,
+          provider: 'cpu',
+          threads: 1 + (index % 2),
+          fingerprint: here.fingerprint,
+          speed,
+          atMs: NOW_MS - index,
+        })),
+      }));
+  });
+
+describe('every plan', () => {
+  it('chooses nothing that has a reason against it, and something whenever it can', () => {
+    fc.assert(
+      fc.property(input, (one) => {
+        const { chosen, candidates } = makePlan(one);
+        expect(chosen?.reasons ?? []).toEqual([]);
+        expect(chosen !== undefined).toBe(candidates.some(({ reasons }) => reasons.length === 0));
+      }),
+    );
+  });
+
+  it('falls back on distinct candidates that may run, never on the chosen one', () => {
+    fc.assert(
+      fc.property(input, (one) => {
+        const { chosen, candidates, fallbacks } = makePlan(one);
+        expect(new Set(fallbacks).size).toBe(fallbacks.length);
+        expect(fallbacks).not.toContain(chosen?.id);
+        const runnable = candidates.filter(({ reasons }) => reasons.length === 0).map(({ id }) => id);
+        expect(chosen ? [chosen.id, ...fallbacks] : fallbacks).toEqual(runnable);
+      }),
+    );
+  });
+
+  it('is the same whatever the order of its input', () => {
+    fc.assert(
+      fc.property(input, (one) => {
+        const reversed: PlanInput = {
+          ...one,
+          cards: one.cards.toReversed().map((card) => ({ ...card, variants: card.variants.toReversed() })),
+          stored: one.stored.toReversed(),
+          measurements: one.measurements.toReversed(),
+          quarantined: one.quarantined.toReversed(),
+        };
+        expect(makePlan(reversed)).toEqual(makePlan(one));
+      }),
+    );
+  });
+
+  it('stays possible with more memory', () => {
+    fc.assert(
+      fc.property(input, fc.integer({ min: 0, max: 64 * GIB }), (one, moreBytes) => {
+        const { memory } = one.device;
+        const richer = { ...one.device, memory: { ...memory, availableBytes: memory.availableBytes + moreBytes } };
+        const before = makePlan(one);
+        const after = makePlan({ ...one, device: richer });
+        expect(after.budgetBytes).toBeGreaterThanOrEqual(before.budgetBytes);
+        const runnable = after.candidates.filter(({ reasons }) => reasons.length === 0).map(({ id }) => id);
+        expect(runnable).toEqual(expect.arrayContaining(before.chosen ? [before.chosen.id, ...before.fallbacks] : []));
+      }),
+    );
+  });
+
+  it('has a finite positive speed and consistent memory for every candidate', () => {
+    fc.assert(
+      fc.property(input, (one) => {
+        for (const { speed, memory } of makePlan(one).candidates) {
+          expect(speed.value).toBeGreaterThan(0);
+          expect(Number.isFinite(speed.value)).toBe(true);
+          expect(memory.totalBytes).toBe(memory.weightsBytes + memory.kvBytes + memory.computeBytes + memory.runtimeBytes);
+        }
+      }),
+    );
+  });
+});
