@@ -14,6 +14,7 @@ export function runPinned(args) {
       stdio: 'inherit',
       env: {
         ...process.env,
+        NODE_COMPILE_CACHE: COMPILE_CACHE,
         PATH: `${dirname(PINNED_NODE)}${delimiter}${process.env.PATH ?? ''}`,
         NEARSIDE_CALLER_DIR: process.env.INIT_CWD ?? process.cwd(),
       },
