@@ -35,6 +35,7 @@ export type ServeContext = Context<ServeEnv>;
 
 /** Fires when the client goes away or the device gives up waiting for open answers. */
 export function callSignal(c: ServeContext): AbortSignal {
-  const { shutdown } = c.env;
+  // Without a port (`app.request`) there are no bindings at all.
+  const shutdown = c.env?.shutdown;
   return shutdown ? AbortSignal.any([c.req.raw.signal, shutdown]) : c.req.raw.signal;
 }

@@ -25,6 +25,9 @@ interface Served {
   fetch(request: Request, env: ServeEnv['Bindings']): Response | Promise<Response>;
 }
 
+/** A connection kept alive after its last answer would hold the drain up for seconds. */
+const CLOSE_IDLE_EVERY_MS = 50;
+
 /** Time that cut answers get to send their error event. */
 const FAREWELL_MS = 500;
 
@@ -47,11 +50,13 @@ export async function listen(app: Served, settings: Pick<Config['serve'], 'host'
     async drain(deadlineMs) {
       draining = true;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const idle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
       const cut = setTimeout(() => {
         shutdown.abort(new EdgeError('E_SHUTTING_DOWN', { what: 'the device stops before the answer is complete' }));
         setTimeout(() => server.closeAllConnections(), FAREWELL_MS).unref();
       }, deadlineMs);
       await closed;
+      clearInterval(idle);
       clearTimeout(cut);
     },
   };

@@ -41,8 +41,22 @@ export async function* toSse(items: AsyncIterable<unknown>, { end, onError, ping
 
 /** A streaming reply. When the client goes away the items' iterator is returned. */
 export function sseResponse(c: ServeContext, items: AsyncIterable<unknown>, options: SseOptions): Response {
-  const body = ReadableStream.from(toSse(items, options)).pipeThrough(new TextEncoderStream());
-  return c.body(body as ReadableStream, 200, {
+  const events = toSse(items, options);
+  // Begun at once: returning a generator that never ran would leave the items, and the engine behind them, open.
+  let next = events.next();
+  const encoder = new TextEncoder();
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await next;
+      if (done) return controller.close();
+      controller.enqueue(encoder.encode(value));
+      next = events.next();
+    },
+    async cancel() {
+      await events.return(undefined);
+    },
+  });
+  return c.body(body, 200, {
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-cache',
     // nginx would hold the events back.
@@ -54,20 +68,22 @@ export function sseResponse(c: ServeContext, items: AsyncIterable<unknown>, opti
  * Waits for the first item that `counts`, so that a failure before it can still be an HTTP status; the items before it
  * are dropped.
  */
-export async function begun<T>(items: AsyncIterable<T>, counts: (item: T) => boolean): Promise<AsyncGenerator<T>> {
+export async function begun<T>(items: AsyncIterable<T>, counts: (item: T) => boolean): Promise<AsyncIterable<T>> {
   const iterator = items[Symbol.asyncIterator]();
-  let result = await iterator.next();
-  while (!result.done && !counts(result.value)) result = await iterator.next();
-  return (async function* () {
-    try {
-      while (!result.done) {
-        yield result.value;
-        result = await iterator.next();
-      }
-    } finally {
+  let first: IteratorResult<T> | undefined = await iterator.next();
+  while (!first.done && !counts(first.value)) first = await iterator.next();
+  const rest: AsyncIterator<T> = {
+    async next() {
+      const result = first ?? (await iterator.next());
+      first = undefined;
+      return result;
+    },
+    async return() {
       await iterator.return?.();
-    }
-  })();
+      return { done: true, value: undefined };
+    },
+  };
+  return { [Symbol.asyncIterator]: () => rest };
 }
 
 function event(data: string): string {

@@ -16,7 +16,6 @@ export const onnxBackend: Backend = {
   formats: ['onnx'],
   async load(spec, options) {
     const label = `loading ${spec.stored.model}`;
-    throwIfAborted(options?.signal, label);
     const tokenizerFile = spec.stored.files.tokenizer;
     const tokenizer = tokenizerFile === undefined ? undefined : await readTokenizer(tokenizerFile, spec.contextTokens);
     options?.onProgress?.({ label, done: 1, total: 2, unit: 'steps' });
@@ -50,8 +49,6 @@ class OnnxEngine implements Engine {
   readonly info: EngineInfo;
   readonly #session: OnnxSession;
   readonly #text: TextModel | undefined;
-  readonly #running = new Set<Promise<unknown>>();
-  #disposal: Promise<void> | undefined;
 
   constructor(info: EngineInfo, session: OnnxSession, text: TextModel | undefined) {
     this.info = info;
@@ -66,36 +63,26 @@ class OnnxEngine implements Engine {
 
   async embed(request: EmbedRequest, options?: CallOptions): Promise<EmbedResponse> {
     const text = this.#requireText(request.output === 'tokens' ? 'token-vectors' : 'embed');
-    return { ...(await this.#track(text.embed(request, options))), engine: this.#ref() };
+    return { ...(await text.embed(request, options)), engine: this.#ref() };
   }
 
   async score(request: ScoreRequest, options?: CallOptions): Promise<ScoreResponse> {
-    const text = this.#requireText('score');
-    return { ...(await this.#track(text.score(request, options))), engine: this.#ref() };
+    return { ...(await this.#requireText('score').score(request, options)), engine: this.#ref() };
   }
 
-  async runTensors(request: TensorRequest, options?: CallOptions): Promise<TensorResponse> {
-    this.#require('tensors');
-    throwIfAborted(options?.signal, 'tensor run');
+  async runTensors(request: TensorRequest): Promise<TensorResponse> {
+    if (!this.info.features.includes('tensors')) throw this.#lacks('tensors');
     checkInputs(this.#session.inputs, request.inputs);
-    return { outputs: await this.#track(this.#session.run(request.inputs)), engine: this.#ref() };
+    return { outputs: await this.#session.run(request.inputs), engine: this.#ref() };
   }
 
-  /** Waits for the calls in flight, then frees the session. */
   [Symbol.asyncDispose](): Promise<void> {
-    this.#disposal ??= Promise.allSettled([...this.#running]).then(() => this.#session[Symbol.asyncDispose]());
-    return this.#disposal;
+    return Promise.resolve(this.#session[Symbol.asyncDispose]());
   }
 
   #requireText(feature: EngineFeature): TextModel {
-    this.#require(feature);
-    if (!this.#text) throw this.#lacks(feature);
+    if (!this.#text || !this.info.features.includes(feature)) throw this.#lacks(feature);
     return this.#text;
-  }
-
-  #require(feature: EngineFeature): void {
-    if (this.#disposal) throw new EdgeError('E_SHUTTING_DOWN', { what: `the engine of "${this.info.model}" is closed` });
-    if (!this.info.features.includes(feature)) throw this.#lacks(feature);
   }
 
   #lacks(feature: EngineFeature): EdgeError {
@@ -103,15 +90,6 @@ class OnnxEngine implements Engine {
       what: `"${this.info.model}" on onnx does not do "${feature}"`,
       expected: `one of ${this.info.features.join(', ') || 'nothing'}`,
     });
-  }
-
-  async #track<T>(call: Promise<T>): Promise<T> {
-    this.#running.add(call);
-    try {
-      return await call;
-    } finally {
-      this.#running.delete(call);
-    }
   }
 
   #ref(): EngineRef {

@@ -82,11 +82,8 @@ async function runNative(
   native: NativeSession,
   inputs: Readonly<Record<string, Tensor>>,
 ): Promise<Record<string, Tensor>> {
-  const feeds: Record<string, NativeTensor> = {};
-  for (const [name, tensor] of Object.entries(inputs)) {
-    feeds[name] = toNative(ort, tensor);
-  }
   try {
+    const feeds = Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, toNative(ort, tensor)]));
     const results = await native.run(feeds, { logSeverityLevel: 4 });
     return Object.fromEntries(Object.entries(results).map(([name, value]) => [name, fromNative(name, value)]));
   } catch (error) {

@@ -16,9 +16,6 @@ const TEXT_INPUTS = ['input_ids', 'attention_mask', 'token_type_ids'];
 const BUCKET_TOKENS = 16;
 const MAX_BATCH = 16;
 
-const MAX_EMBED_TEXTS = 2048;
-const MAX_SCORE_TEXTS = 256;
-
 /** What a graph with a tokenizer can do with texts: none, embeddings, or cross-encoder scores. */
 export function textFeatures(session: OnnxSession, embedding: EmbeddingProfile | undefined): EngineFeature[] {
   const isText =
@@ -52,7 +49,6 @@ export class TextModel {
     const profile = this.#embedding;
     const output = hiddenOutput(this.#session);
     if (!profile || !output) throw new EdgeError('E_UNSUPPORTED', { what: 'this model makes no embeddings' });
-    checkTexts(request.texts, MAX_EMBED_TEXTS);
     const prefix = prefixOf(profile, request.purpose);
     const encoded = await this.#encodeAll(request.texts, (text) => this.#tokenizer.encode(prefix + text), options);
     const skip = 1 + this.#tokenizer.countWithoutSpecials(prefix);
@@ -81,8 +77,6 @@ export class TextModel {
   async score(request: ScoreRequest, options: CallOptions | undefined): Promise<Omit<ScoreResponse, 'engine'>> {
     const output = logitsOutput(this.#session);
     if (!output) throw new EdgeError('E_UNSUPPORTED', { what: 'this model scores no texts' });
-    checkTexts([request.query], 1);
-    checkTexts(request.texts, MAX_SCORE_TEXTS);
     const encoded = await this.#encodeAll(request.texts, (text) => this.#tokenizer.encodePair(request.query, text), options);
     const scores = new Array<number>(encoded.length);
     await this.#runBatches(encoded, output.name, options, (batch, tensor) => {
@@ -184,17 +178,7 @@ function prefixOf(profile: EmbeddingProfile, purpose: EmbedRequest['purpose']): 
       return profile.passagePrefix;
     case 'plain':
       return '';
-    default:
-      throw new EdgeError('E_BAD_REQUEST', { what: 'unknown purpose', expected: 'query, passage or plain', found: String(purpose) });
   }
-}
-
-function checkTexts(texts: readonly string[], most: number): void {
-  if (texts.length < 1 || texts.length > most || texts.some((text) => typeof text !== 'string')) {
-    throw new EdgeError('E_BAD_REQUEST', { what: 'texts do not fit', expected: `1 to ${most} strings`, found: `${texts.length} items` });
-  }
-  const blank = texts.findIndex((text) => text.trim() === '');
-  if (blank >= 0) throw new EdgeError('E_PROMPT_EMPTY', { what: `text ${blank} is blank` });
 }
 
 function countTokens(encoded: readonly Encoded[]): number {

@@ -24,7 +24,7 @@ export function webChat(root: string | undefined): MiddlewareHandler<ServeEnv> |
   if (root === undefined || !existsSync(join(root, 'index.html'))) return undefined;
   const files = serveStatic<ServeEnv>({ root, precompressed: true });
   return async (c, next) => {
-    const response = await files(c, next);
+    const response = await files(c, async () => void (await next()));
     if (!response) return;
     response.headers.set('content-security-policy', CONTENT_SECURITY_POLICY);
     // Names under assets/ change with their content.

@@ -102,8 +102,10 @@ export async function* toChunks(parts: AsyncIterable<ReplyPart>, meta: ReplyMeta
   });
   const citations: Citation[] = [];
   let toolCalls = 0;
-  yield chunk({ role: 'assistant', content: '' });
+  let opened = false;
   for await (const part of parts) {
+    if (!opened) yield chunk({ role: 'assistant', content: '' });
+    opened = true;
     switch (part.type) {
       case 'text-delta':
         yield chunk({ content: part.text });

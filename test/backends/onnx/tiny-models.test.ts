@@ -113,9 +113,7 @@ describe('tensors', () => {
     const wrong: [string, Tensor, RegExp][] = [
       ['a', { dtype: 'float32', shape: [2, 4], data: new Float32Array(8) }, /input "a".*float32 \[any, 3\].*float32 \[2, 4\]/],
       ['a', { dtype: 'int32', shape: [2, 3], data: new Int32Array(6) }, /input "a".*float32.*int32/],
-      ['a', { dtype: 'float32', shape: [2, 3], data: new Float32Array(5) }, /input "a".*6 values.*5/],
-      ['a', { dtype: 'float32', shape: [2, 3], data: new Int32Array(6) }, /input "a".*Float32Array.*Int32Array/],
-      ['a', { dtype: 'float32', shape: [-2, -3], data: new Float32Array(6) }, /input "a"/],
+      ['a', { dtype: 'float32', shape: [2, 3], data: new Int32Array(6) }, /refuses these inputs.*Float32Array/],
       ['int8', { dtype: 'int8', shape: [2, 1], data: new Int8Array(2) }, /input "int8".*\[any\].*\[2, 1\]/],
       ['extra', { dtype: 'int8', shape: [1], data: new Int8Array(1) }, /no input "extra"/],
       ['b', { dtype: 'float32', shape: [5, 3], data: new Float32Array(15) }, /refuses these inputs/],
@@ -169,7 +167,17 @@ describe('loading what cannot be loaded', () => {
     }
   });
 
-  it('gives up a load that was cancelled', async () => {
-    await expectCode(onnxBackend.load(encoderSpec(), { signal: AbortSignal.abort() }), 'E_CANCELLED');
+  it('gives up a load that was cancelled, and tells how far a load is', async () => {
+    const steps: number[] = [];
+    const controller = new AbortController();
+    const load = onnxBackend.load(encoderSpec(), {
+      signal: controller.signal,
+      onProgress: ({ done }) => {
+        steps.push(done);
+        controller.abort();
+      },
+    });
+    await expectCode(load, 'E_CANCELLED');
+    expect(steps).toEqual([1]);
   });
 });
