@@ -86,7 +86,7 @@ describe('an answer', () => {
     await page.getByText('An opened tent can be returned').waitFor();
     expect(await page.getByText('within 30 days').count()).toBe(0);
     endpoint.release();
-    await page.getByText('within 30 days').waitFor();
+    await page.getByText('within 30 days').first().waitFor();
     await statusIs(page, 'Answer complete, with 2 sources');
     const answer = page.getByRole('article', { name: 'Question answering' });
     for (const fact of ['Quoted from your documents', 'e5-small-v2 (int8) on onnx/cpu', 'first word after 184 ms', '212 ms in all']) {
@@ -122,6 +122,28 @@ describe('an answer', () => {
     await page.keyboard.press('Escape');
     await panel.waitFor({ state: 'detached' });
     expect(await chip.evaluate((node) => node === node.ownerDocument.activeElement)).toBe(true);
+  });
+
+  it('is followed to its end until the reader scrolls away', async () => {
+    const lines = Array.from({ length: 60 }, (_, line) => delta(`Line ${line}\n\n`));
+    endpoint.replies.push([...lines, HOLD, ...lines, HOLD, delta('The end'), ending()]);
+    const page = await openChat();
+    await ask(page);
+    await page.getByText('Line 59').waitFor();
+    const log = page.getByRole('log');
+    const distance = () => log.evaluate((node) => node.scrollHeight - node.scrollTop - node.clientHeight);
+    await expect.poll(distance).toBeLessThan(2);
+    await log.evaluate((node) => node.scrollTo(0, 0));
+    const toEnd = page.getByRole('button', { name: 'Go to the end' });
+    await toEnd.waitFor();
+    endpoint.release();
+    await expect.poll(() => page.getByText('Line 59').count()).toBe(2);
+    expect(await log.evaluate((node) => node.scrollTop)).toBe(0);
+    await toEnd.click();
+    await toEnd.waitFor({ state: 'detached' });
+    endpoint.release();
+    await statusIs(page, 'Answer complete');
+    await expect.poll(distance).toBeLessThan(2);
   });
 
   it('stops when it is told to, and the device hears of it', async () => {
@@ -230,7 +252,10 @@ describe('a conversation', () => {
     await statusIs(page, 'Answer complete');
     await ask(page, 'And a used one?');
     await expect.poll(() => endpoint.sent('POST', '/v1/chat/completions').length).toBe(2);
-    expect(endpoint.sent('POST', '/v1/chat/completions')[1]?.body).toMatchObject({ nearside: { session_id: 'se-tent' } });
+    expect(endpoint.sent('POST', '/v1/chat/completions')[1]?.body).toMatchObject({
+      nearside: { session_id: 'se-tent' },
+      messages: [{ role: 'user', content: 'And a used one?' }],
+    });
     await page.reload();
     await page.getByText('Within 30 days of delivery.').waitFor();
     await ask(page, 'And then?');
@@ -324,6 +349,18 @@ async function focusedName(page: Page): Promise<string> {
 }
 
 describe('every view', () => {
+  it('talks to no other host, even if it wanted to', async () => {
+    const page = await openChat();
+    const refused = await page.evaluate(() =>
+      fetch('https://example.org/').then(
+        () => false,
+        () => true,
+      ),
+    );
+    expect(refused).toBe(true);
+    expect(complaints.splice(0).join()).toContain('Content Security Policy');
+  });
+
   it.each(['light', 'dark'] as const)('has no accessibility violation in %s', async (colorScheme) => {
     endpoint.replies.push(QUOTED_REPLY, { status: 503, error: { code: 'E_BUSY', message: 'the queue is full', hint: 'Wait.' } });
     const page = await openChat({ colorScheme });

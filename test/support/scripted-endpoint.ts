@@ -11,7 +11,7 @@ export const CHAT_CSP = [
   "style-src 'self'",
   "font-src 'self'",
   "connect-src 'self'",
-  "img-src 'self' data: blob:",
+  "img-src 'self' blob:",
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",

@@ -31,7 +31,6 @@ if (root) {
 // The address names the session, so that a reload or a bookmark comes back to it.
 const remembered = new URLSearchParams(location.search).get('session');
 await library.load();
-await library.refreshSessions();
 const session = library.sessions.value.find(({ id }) => id === remembered);
 if (session) await library.attempt(() => conversation.open(session.id, session));
 effect(() => {

@@ -25,6 +25,10 @@ export class DeviceError extends Error {
   static from(error: unknown): DeviceError {
     if (error instanceof DeviceError) return error;
     const found = error instanceof Error ? error.message : String(error);
+    // What fetch throws when no connection was made, or when it broke (Fetch Standard).
+    if (!(error instanceof TypeError)) {
+      return new DeviceError('E_INTERNAL', `The page could not read the answer: ${found}`, 'This is a bug: please report it.', error);
+    }
     return new DeviceError(
       'E_DEVICE_UNREACHABLE',
       `The device does not answer: ${found}`,

@@ -38,6 +38,7 @@ export function applyChunk(answer: Answer, chunk: ChatChunk): Answer {
 
 function mergeCitations(known: readonly Citation[], added: readonly Citation[]): readonly Citation[] {
   if (added.length === 0) return known;
-  const byNumber = new Map([...known, ...added].map((citation) => [citation.number, citation]));
+  // A known one wins: the reader may have it open.
+  const byNumber = new Map([...added, ...known].map((citation) => [citation.number, citation]));
   return [...byNumber.values()].sort((a, b) => a.number - b.number);
 }

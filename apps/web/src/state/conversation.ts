@@ -70,7 +70,8 @@ export class Conversation {
   async ask(question: string): Promise<void> {
     const text = question.trim();
     if (text === '' || this.busy.value) return;
-    const history = this.#messages();
+    // A session remembers what was said before.
+    const history = this.sessionId.value === undefined ? this.#messages() : [];
     const turn = this.#turn(text, EMPTY_ANSWER);
     this.turns.value = [...this.turns.value, turn];
     this.announcement.value = 'The answer is being written';

@@ -25,6 +25,7 @@ export class Library {
       this.bots.value = bots;
       this.models.value = models;
       this.error.value = undefined;
+      await this.refreshSessions();
     } catch (error) {
       this.error.value = DeviceError.from(error);
     }

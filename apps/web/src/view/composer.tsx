@@ -4,7 +4,7 @@ import { Icon } from './icons.tsx';
 
 /** Where a question is written. Enter sends, Shift+Enter breaks the line. */
 export function Composer() {
-  const { conversation, library } = useChat();
+  const { conversation } = useChat();
   const field = useRef<HTMLTextAreaElement>(null);
   const busy = conversation.busy.value;
   const session = conversation.sessionId.value;
@@ -33,7 +33,7 @@ export function Composer() {
           id="question"
           ref={field}
           rows={1}
-          placeholder={`Ask ${library.nameOf(conversation.target.value)}`}
+          placeholder="Ask a question"
           aria-describedby="composer-hint"
           onKeyDown={(event) => {
             // While an input method composes a character, Enter belongs to it.

@@ -1,6 +1,7 @@
 import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
 import type { DeviceApi } from '../api/device-api.ts';
+import { DeviceError } from '../api/device-error.ts';
 import type { Conversation } from '../state/conversation.ts';
 import type { Library } from '../state/library.ts';
 import type { OpenSource } from '../state/open-source.ts';
@@ -17,6 +18,6 @@ export const ChatContext = createContext<Chat | undefined>(undefined);
 
 export function useChat(): Chat {
   const chat = useContext(ChatContext);
-  if (!chat) throw new Error('ChatContext is provided by main.tsx');
+  if (!chat) throw new DeviceError('E_INTERNAL', 'A part of the page was drawn outside ChatContext.', 'This is a bug: please report it.');
   return chat;
 }

@@ -26,14 +26,13 @@ export function ErrorCard({ error, onRetry }: { readonly error: DeviceError; rea
 }
 
 function KeyForm({ onSaved }: { readonly onSaved: (() => void) | undefined }) {
-  const { api, library } = useChat();
+  const { api } = useChat();
   return (
     <form
       class="key-form"
       onSubmit={(event) => {
         event.preventDefault();
         api.setKey(String(new FormData(event.currentTarget).get('key') ?? '').trim());
-        void library.load();
         onSaved?.();
       }}
     >

@@ -26,9 +26,11 @@ export function Feedback({ sessionId }: { readonly sessionId: string }) {
 
   return (
     <div class="feedback">
-      <VoteButton name="up" pressed={vote.value === 'up'} onVote={send} />
-      <VoteButton name="down" pressed={vote.value === 'down'} onVote={send} />
       <span class="feedback-note">{note.value}</span>
+      <span class="votes">
+        <VoteButton name="up" pressed={vote.value === 'up'} onVote={send} />
+        <VoteButton name="down" pressed={vote.value === 'down'} onVote={send} />
+      </span>
       {commenting.value && vote.value ? (
         <form
           class="feedback-form"

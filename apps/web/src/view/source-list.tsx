@@ -18,11 +18,11 @@ export function SourceList({ citations }: { readonly citations: readonly Citatio
           >
             <span class="source-number">{citation.number}</span>
             <span class="source-text">
-              <span class="source-title">{citation.title || fileNameOf(citation.source)}</span>
-              <span class="source-place">
-                {fileNameOf(citation.source)}
+              <span class="source-title">
+                {citation.title || fileNameOf(citation.source)}
                 {citation.page === undefined ? '' : `, page ${citation.page}`}
               </span>
+              <span class="source-begin">{citation.text}</span>
             </span>
           </button>
         </li>

@@ -22,9 +22,9 @@ export function SourcePanel() {
       </header>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: text that scrolls must be reachable without a mouse */}
       <blockquote class="source-quote" tabIndex={0}>
-        {citation.before ? <span class="source-context">…{citation.before}</span> : null}
+        {citation.before ? <span class="source-context">… {citation.before}</span> : null}
         <mark>{citation.text}</mark>
-        {citation.after ? <span class="source-context">{citation.after}…</span> : null}
+        {citation.after ? <span class="source-context">{citation.after} …</span> : null}
       </blockquote>
       <dl class="facts-table">
         <dt>Document</dt>

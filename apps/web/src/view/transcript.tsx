@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals';
-import { useCallback, useLayoutEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { useChat } from './context.ts';
 import { Icon } from './icons.tsx';
 import { TurnView } from './turn-view.tsx';
@@ -12,20 +12,26 @@ const FOLLOW_WITHIN = 72;
 export function Transcript() {
   const { conversation } = useChat();
   const frame = useRef<HTMLDivElement>(null);
+  const column = useRef<HTMLDivElement>(null);
   const away = useSignal(false);
   const turns = conversation.turns.value;
 
-  const toEnd = useCallback(() => {
+  const toEnd = (): void => {
     const view = frame.current;
     if (view) view.scrollTop = view.scrollHeight;
-  }, []);
-  const follow = useCallback(() => {
-    if (!away.peek()) toEnd();
-  }, []);
+  };
   useLayoutEffect(() => {
     away.value = false;
     toEnd();
   }, [turns.length]);
+  useLayoutEffect(() => {
+    // Called after layout and before painting, so that following costs no second layout.
+    const observer = new ResizeObserver(() => {
+      if (!away.peek()) toEnd();
+    });
+    if (column.current) observer.observe(column.current);
+    return () => observer.disconnect();
+  }, []);
 
   return (
     <div class="transcript-frame">
@@ -42,10 +48,10 @@ export function Transcript() {
           away.value = view.scrollHeight - view.scrollTop - view.clientHeight > FOLLOW_WITHIN;
         }}
       >
-        <div class="column">
+        <div class="column" ref={column}>
           {turns.length === 0 ? <Welcome /> : null}
           {turns.map((turn, index) => (
-            <TurnView key={turn.id} turn={turn} isLast={index === turns.length - 1} onGrow={follow} />
+            <TurnView key={turn.id} turn={turn} isLast={index === turns.length - 1} />
           ))}
         </div>
       </div>

@@ -1,4 +1,3 @@
-import { useLayoutEffect } from 'preact/hooks';
 import type { Answer } from '../state/answer.ts';
 import type { Turn } from '../state/conversation.ts';
 import { useChat } from './context.ts';
@@ -13,15 +12,12 @@ import { SourceList } from './source-list.tsx';
 interface TurnViewProps {
   readonly turn: Turn;
   readonly isLast: boolean;
-  /** Called after each painting, so that the view can follow the text. */
-  readonly onGrow: () => void;
 }
 
 /** A question and its answer. */
-export function TurnView({ turn, isLast, onGrow }: TurnViewProps) {
+export function TurnView({ turn, isLast }: TurnViewProps) {
   const { conversation, library } = useChat();
   const answer = turn.answer.value;
-  useLayoutEffect(onGrow);
   const headingId = `answer-${turn.id}`;
   const retry = isLast ? () => void conversation.retry() : undefined;
   return (
@@ -41,7 +37,7 @@ export function TurnView({ turn, isLast, onGrow }: TurnViewProps) {
         {answer.state === 'waiting' ? <Waiting status={answer.status} /> : null}
         <ItemCards items={answer.items} />
         <SourceList citations={answer.citations} />
-        {answer.state === 'stopped' && isLast ? <Stopped onRetry={retry} /> : null}
+        {answer.state === 'stopped' ? <Stopped onRetry={retry} /> : null}
         {answer.error ? <ErrorCard error={answer.error} {...(retry ? { onRetry: retry } : {})} /> : null}
         {answer.state === 'complete' ? <AnswerFoot answer={answer} /> : null}
       </div>
@@ -66,10 +62,12 @@ function Stopped({ onRetry }: { readonly onRetry: (() => void) | undefined }) {
   return (
     <p class="stopped">
       Stopped
-      <button type="button" class="button" onClick={onRetry}>
-        <Icon name="retry" />
-        Ask again
-      </button>
+      {onRetry ? (
+        <button type="button" class="button" onClick={onRetry}>
+          <Icon name="retry" />
+          Ask again
+        </button>
+      ) : null}
     </p>
   );
 }
