@@ -95,9 +95,7 @@ export class EdgeRuntime implements RuntimePort {
 
   /** How this device would run a task, with every model of the catalog that does it as a candidate. */
   async plan(task: Task): Promise<Plan> {
-    const cardTask = task === 'classify' ? 'embed' : task;
-    const plan = await this.#plan(cardTask, { preferred: this.#defaultModel(task), memoryInUseBytes: this.#pool.memoryInUseBytes });
-    return { ...plan, task };
+    return this.#plan(task, { preferred: this.#defaultModel(task), memoryInUseBytes: this.#pool.memoryInUseBytes });
   }
 
   /** The hardware this runtime plans for. */
