@@ -179,6 +179,8 @@ export class MqttTransport {
       client.once('close', () => {
         this.#ready = false;
         this.#client = undefined;
+        // Fails what was not confirmed, and frees the client's timers.
+        client.end(true);
         for (const wake of this.#waiting.splice(0)) wake();
         if (wasReady) onLost();
         resolve({ wasReady, answer, found });

@@ -123,7 +123,7 @@ function recordOf(series: WireBatch['series'][number], data: WireBatch['data'][n
   const [age, second, third, ...buckets] = Array.isArray(data) ? data : [];
   const startTime = time - (age ?? Number.NaN);
   const values = {
-    event: {},
+    event: data === null ? {} : { data },
     gauge: { value: data },
     counter: { startTime, value: second },
     histogram: { startTime, count: second, sum: third, buckets },

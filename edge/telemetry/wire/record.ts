@@ -5,7 +5,7 @@ const base = {
   attributes: z.record(z.string().max(128), z.union([z.string().max(1024), z.number(), z.boolean()])),
 };
 const histogramSchema = z
-  .object({
+  .strictObject({
     kind: z.literal('histogram'),
     ...base,
     startTime: z.int(),
@@ -21,9 +21,9 @@ const histogramSchema = z
 
 /** Checks what comes from a disk or a network. */
 export const recordSchema = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('event'), ...base }),
-  z.object({ kind: z.literal('gauge'), ...base, value: z.number() }),
-  z.object({ kind: z.literal('counter'), ...base, startTime: z.int(), value: z.number() }),
+  z.strictObject({ kind: z.literal('event'), ...base }),
+  z.strictObject({ kind: z.literal('gauge'), ...base, value: z.number() }),
+  z.strictObject({ kind: z.literal('counter'), ...base, startTime: z.int(), value: z.number() }),
   histogramSchema,
 ]);
 
