@@ -5,7 +5,7 @@ import type { ModelFile, ModelSource } from '#edge/contracts/model.ts';
 import { abortError } from '#edge/core/abort.ts';
 import { EdgeError, type ErrorCode } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
-import { type FreeBytes, publishFile, removeAll, requireSpace, storageError } from './disk.ts';
+import { type FreeBytes, publishFile, requireSpace, storageError } from './disk.ts';
 import type { StoreLayout } from './layout.ts';
 import { PartialFile } from './partial-file.ts';
 import { fetchFromFile } from './sources/file.ts';
@@ -130,14 +130,9 @@ async function fetchFrom(
     await publishFile(path, scope.layout.blob(sha256));
     return { sha256, bytes: target.size };
   } catch (error) {
-    if (EdgeError.is(error, 'E_HASH_MISMATCH') || target.size === 0) await removePartial(path);
+    if (EdgeError.is(error, 'E_HASH_MISMATCH') || target.size === 0) await target.discard();
     throw error;
   }
-}
-
-async function removePartial(path: string): Promise<void> {
-  await removeAll(path);
-  await removeAll(`${path}.etag`);
 }
 
 async function fetchAndHash(source: ModelSource, target: PartialFile, context: FetchContext): Promise<string> {

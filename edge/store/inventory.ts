@@ -67,8 +67,8 @@ export const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry:
 
 /** What vouches for a blob whose hash was computed just now; `null` when it is gone. */
 export function stampOf(layout: StoreLayout, sha256: string): ManifestFile['verified'] {
-  const modifiedMs = statSync(layout.blob(sha256), { throwIfNoEntry: false })?.mtimeMs;
-  return modifiedMs === undefined ? null : { at: new Date().toISOString(), modifiedMs };
+  const found = statSync(layout.blob(sha256), { throwIfNoEntry: false });
+  return found ? { at: new Date().toISOString(), modifiedMs: Math.round(found.mtimeMs) } : null;
 }
 
 function uncheckedManifest(layout: StoreLayout, card: ModelCard, variant: ModelVariant): Manifest | undefined {

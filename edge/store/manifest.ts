@@ -68,7 +68,7 @@ export function stateOf(layout: StoreLayout, file: ManifestFile): FileState {
   if (!found) return 'missing';
   if (found.size !== file.bytes || file.verified === null) return 'changed';
   if (file.verified === 'never') return 'unchecked';
-  return found.mtimeMs === file.verified.modifiedMs ? 'verified' : 'changed';
+  return Math.round(found.mtimeMs) === file.verified.modifiedMs ? 'verified' : 'changed';
 }
 
 function namesIn(folder: string): readonly string[] {

@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { EdgeError } from '#edge/core/errors.ts';
+import { removeAll } from './disk.ts';
 
 /** A file while it arrives. Its SHA-256 is computed on the way, so that a finished download need not be read again. */
 export class PartialFile {
@@ -30,6 +31,11 @@ export class PartialFile {
       size += (chunk as Buffer).length;
     }
     return new PartialFile(path, limit, handle, hash, size);
+  }
+
+  /** Beside the file: where its bytes come from and which version of it they are. */
+  get originPath(): string {
+    return `${this.path}.origin`;
   }
 
   /** Bytes so far. */
@@ -62,6 +68,12 @@ export class PartialFile {
   async finish(): Promise<string> {
     await this.#handle.sync();
     return this.#hash.copy().digest('hex');
+  }
+
+  /** Removes the file and what is remembered of it. */
+  async discard(): Promise<void> {
+    await removeAll(this.path);
+    await removeAll(this.originPath);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

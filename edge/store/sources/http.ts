@@ -60,7 +60,7 @@ async function attempt(request: HttpRequest, target: PartialFile, context: Fetch
   context.onBytes(target.size, range.total);
   await copyBody(response, target, context, silence);
   if (range.total !== undefined && target.size < range.total) throw new Interrupted('the connection ended early', 0);
-  await rm(etagPath(target), { force: true });
+  await rm(target.originPath, { force: true });
 }
 
 interface Silence {
@@ -172,12 +172,10 @@ async function copyBody(response: Response, target: PartialFile, context: FetchC
   }
 }
 
-const etagPath = (target: PartialFile): string => `${target.path}.etag`;
-
 /** The strong validator the bytes at hand belong to. Without one and without a known hash they cannot be trusted, and go. */
 async function resumableEtag(request: HttpRequest, target: PartialFile, context: FetchContext): Promise<string | undefined> {
   if (target.size === 0) return undefined;
-  const [url, etag] = await readFile(etagPath(target), 'utf8').then(
+  const [url, etag] = await readFile(target.originPath, 'utf8').then(
     (text) => text.split('\n'),
     () => [],
   );
@@ -189,7 +187,7 @@ async function resumableEtag(request: HttpRequest, target: PartialFile, context:
 
 async function rememberEtag(request: HttpRequest, target: PartialFile, etag: string | null): Promise<void> {
   const strong = etag && !etag.startsWith('W/') ? etag : '';
-  await writeFile(etagPath(target), `${request.url.href}\n${strong}`);
+  await writeFile(target.originPath, `${request.url.href}\n${strong}`);
 }
 
 function rangeHeaders(size: number, etag: string | undefined): Record<string, string> {
