@@ -26,6 +26,8 @@ export interface ProductFilter {
   readonly activities?: readonly Activity[];
   /** Stars, inclusive. */
   readonly minRating?: number;
+  /** True leaves out what is sold out. */
+  readonly inStock?: boolean;
   /** Ids that were shown already. */
   readonly notIds?: readonly string[];
 }
@@ -69,6 +71,7 @@ export function toSql(filter: ProductFilter): Condition {
     oneOf('season', filter.season && SEASON_FITS[filter.season]),
     oneOf('activity', filter.activities),
     compare('rating >= ?', filter.minRating),
+    filter.inStock ? { sql: 'stock > 0', values: [] } : undefined,
     noneOf('id', filter.notIds),
   ];
   const given = conditions.filter((condition) => condition !== undefined);

@@ -8,6 +8,16 @@ export type UnratedProduct = Omit<Product, 'rating' | 'ratingCount'>;
 const FOR: Readonly<Record<Gender, string>> = { men: ' for men', women: ' for women', kids: ' for kids', unisex: '' };
 const POSSESSIVE: Readonly<Record<Gender, string>> = { men: "Men's ", women: "Women's ", kids: "Kids' ", unisex: '' };
 
+/** Nouns that name the activity a product is made for. */
+const NAMED_ACTIVITIES: readonly (readonly [word: string, activity: Product['activity']])[] = [
+  ['Hiking', 'hiking'],
+  ['Trekking', 'hiking'],
+  ['Running', 'running'],
+  ['Climbing', 'climbing'],
+  ['Bouldering', 'climbing'],
+  ['Camp', 'camping'],
+];
+
 /** The whole catalogue, in a fixed order of categories; names are unique. */
 export function makeProducts(random: Random): UnratedProduct[] {
   const names = new Set<string>();
@@ -38,8 +48,8 @@ function makeProduct(random: Random, { id, category, spec, index }: Place, names
   const rain = noun.startsWith('Rain');
   const waterproof = rain || random.chance(noun.includes('Down') ? 0.1 : spec.waterproof);
   const material = random.pick(spec.materials.filter((candidate) => !candidate.startsWith('down') || noun.startsWith('Down')));
-  const season = random.pick(spec.seasons);
-  const activity = random.pick(spec.activities);
+  const season = noun.startsWith('Winter') ? 'winter' : random.pick(spec.seasons);
+  const activity = NAMED_ACTIVITIES.find(([word]) => noun.includes(word))?.[1] ?? random.pick(spec.activities);
   const weightGrams = between(random, spec.grams, 5);
   const labels = SIZES[spec.sizing][gender === 'kids' ? 'kids' : 'adult'];
   return {
