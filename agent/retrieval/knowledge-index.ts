@@ -120,6 +120,15 @@ export class KnowledgeIndex {
     return (this.#database.prepare('SELECT count(*) AS n FROM chunks').get() as { n: number }).n;
   }
 
+  /** Number of chunks and sentences of some documents. */
+  countParts(documentIds: readonly string[]): { readonly chunks: number; readonly sentences: number } {
+    const count = this.#database.prepare(
+      `SELECT count(DISTINCT c.id) AS chunks, count(s.id) AS sentences FROM chunks c LEFT JOIN sentences s ON s.chunk_id = c.id
+       WHERE c.document_id IN (SELECT value FROM json_each(?))`,
+    );
+    return count.get(JSON.stringify(documentIds)) as { chunks: number; sentences: number };
+  }
+
   /** Chunks that hold a word of the question, with their BM25 score (k1 = 1.2, b = 0.75, higher is better), best first. */
   findWords(question: string, limit: number): { readonly id: number; readonly score: number }[] {
     const words = contentWords(question);

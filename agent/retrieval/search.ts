@@ -84,11 +84,12 @@ function inverseFrequencies(index: KnowledgeIndex, text: string, chunkCount: num
 type Candidate = Omit<SearchHit, 'score'>;
 
 function gather(index: KnowledgeIndex, text: string, vector: Float32Array, excluded: ReadonlySet<string>): Candidate[] {
-  const bm25 = new Map(index.findWords(text, POOL).map((hit) => [hit.id, hit.score]));
-  const sentenceIds = index.vectors.nearest('sentence', vector, SENTENCE_POOL).map((hit) => hit.id);
+  const left = index.countParts([...excluded]);
+  const bm25 = new Map(index.findWords(text, POOL + left.chunks).map((hit) => [hit.id, hit.score]));
+  const sentenceIds = index.vectors.nearest('sentence', vector, SENTENCE_POOL + left.sentences).map((hit) => hit.id);
   const ids = new Set([
     ...bm25.keys(),
-    ...index.vectors.nearest('chunk', vector, POOL).map((hit) => hit.id),
+    ...index.vectors.nearest('chunk', vector, POOL + left.chunks).map((hit) => hit.id),
     ...index.chunksOfSentences(sentenceIds).values(),
   ]);
   const chunks = index.readChunks([...ids]).filter((chunk) => !excluded.has(chunk.documentId));

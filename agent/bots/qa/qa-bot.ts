@@ -1,0 +1,41 @@
+import type { Bot, BotTurn, KnowledgeAnswer, KnowledgePort } from '#agent/bot.ts';
+import type { CallOptions } from '#edge/contracts/backend.ts';
+import type { BotInfo } from '#edge/contracts/bot.ts';
+import type { ReplyPart } from '#edge/contracts/parts.ts';
+import { abortError } from '#edge/core/abort.ts';
+import { EdgeError } from '#edge/core/errors.ts';
+import { QA_COEFFICIENTS } from './coefficients.ts';
+import { findAnswer } from './find-answer.ts';
+import { createQaGraph } from './qa-graph.ts';
+import type { QaBotOptions } from './qa-turn.ts';
+import { chooseQuotes, citationOf, quoteText } from './quote.ts';
+
+const INFO: BotInfo = {
+  id: 'qa',
+  name: 'Questions and answers',
+  description: 'Answers from your documents by quoting them, and says when they hold no answer.',
+  examples: ['How long do I have to return an opened tent?', 'Which engine runs a GGUF model?', 'Summarise the warranty'],
+};
+
+/** The QA bot: quotes its source, or says that it does not know. Keeps no state between turns but the history it is given. */
+export function createQaBot(options: QaBotOptions): Bot & KnowledgePort {
+  const graph = createQaGraph(options);
+  return { info: INFO, reply, ask };
+
+  async function* reply(turn: BotTurn, { signal }: CallOptions = {}): AsyncGenerator<ReplyPart> {
+    if (turn.text.trim() === '') throw new EdgeError('E_PROMPT_EMPTY', { what: 'the question is empty' });
+    try {
+      const parts = await graph.stream({ turn, startedAt: performance.now() }, { streamMode: 'custom', ...(signal ? { signal } : {}) });
+      for await (const part of parts) yield part as ReplyPart;
+    } catch (error) {
+      throw signal?.aborted ? abortError(signal, 'the answer') : EdgeError.from(error, 'the QA bot failed');
+    }
+  }
+
+  async function ask(question: string, callOptions: CallOptions = {}): Promise<KnowledgeAnswer | undefined> {
+    const found = await findAnswer(options.knowledge, question, QA_COEFFICIENTS, callOptions);
+    if (found.confidence < found.model.thresholds[options.strictness]) return undefined;
+    const citations = chooseQuotes(found.sentences).map((sentence, i) => citationOf(sentence.hit, sentence, i + 1));
+    return { text: quoteText(citations), citations };
+  }
+}
