@@ -2,7 +2,7 @@ import AxeBuilder from '@axe-core/playwright';
 import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { launchBrowser } from '#test/support/browser.ts';
-import { BOTS, delta, ending, healthyAnswers, QUOTED, RETURNS } from '#test/support/chat-script.ts';
+import { delta, ending, healthyAnswers, QUOTED, RETURNS } from '#test/support/chat-script.ts';
 import { CUT, HOLD, ScriptedEndpoint, type ScriptedReply } from '#test/support/scripted-endpoint.ts';
 import { builtChat } from '#test/support/web-build.ts';
 
@@ -38,7 +38,8 @@ afterEach(async () => {
   expect(complaints).toEqual([]);
 });
 
-async function openChat(options: BrowserContextOptions = {}): Promise<Page> {
+/** Opens the chat and waits for `ready` on it. */
+async function openChat(options: BrowserContextOptions = {}, ready = QUESTION): Promise<Page> {
   context = await browser.newContext({ viewport: { width: 1200, height: 800 }, reducedMotion: 'reduce', ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(10_000);
@@ -51,7 +52,7 @@ async function openChat(options: BrowserContextOptions = {}): Promise<Page> {
     if (!request.url().startsWith(url)) complaints.push(`request to ${request.url()}`);
   });
   await page.goto(url);
-  await page.getByRole('button', { name: BOTS[0]?.examples[0] ?? '' }).waitFor();
+  await page.getByText(ready, { exact: true }).first().waitFor();
   return page;
 }
 
@@ -214,6 +215,19 @@ describe('a failure', () => {
     await statusIs(page, 'Answer complete');
     expect(await page.getByText(code, { exact: true }).count()).toBe(0);
     expect(await page.getByRole('article').count()).toBe(1);
+  });
+
+  it('of the bots is told, leaves the models usable, and is forgotten when it is over', async () => {
+    const bots = endpoint.answers['GET /api/v1/bots'];
+    delete endpoint.answers['GET /api/v1/bots'];
+    const page = await openChat({}, 'E_NOT_FOUND');
+    await page.getByRole('button', { name: /Who answers/ }).click();
+    await page.getByRole('button', { name: /^SmolLM2 135M Instruct/ }).waitFor();
+    await page.keyboard.press('Escape');
+    endpoint.answers['GET /api/v1/bots'] = bots;
+    await page.getByRole('button', { name: 'Retry' }).click();
+    await page.getByRole('button', { name: QUESTION }).waitFor();
+    expect(await page.getByText('E_NOT_FOUND').count()).toBe(0);
   });
 
   it('for want of a key asks for one and uses it', async () => {

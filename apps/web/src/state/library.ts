@@ -9,7 +9,7 @@ export class Library {
   readonly bots = signal<readonly BotInfo[]>([]);
   readonly models = signal<readonly ModelEntry[]>([]);
   readonly sessions = signal<readonly SessionInfo[]>([]);
-  /** Why the bots and models could not be read, until they were. */
+  /** Why bots or models could not be read, until they were. */
   readonly error = signal<DeviceError | undefined>(undefined);
   /** What went wrong with the remembered conversations; empty when nothing did. */
   readonly problem = signal('');
@@ -19,16 +19,14 @@ export class Library {
     this.#api = api;
   }
 
+  /** Reads all of it; without bots the models can still be used, and the other way round. */
   async load(): Promise<void> {
-    try {
-      const [bots, models] = await Promise.all([this.#api.listBots(), this.#api.listChatModels()]);
-      this.bots.value = bots;
-      this.models.value = models;
-      this.error.value = undefined;
-      await this.refreshSessions();
-    } catch (error) {
-      this.error.value = DeviceError.from(error);
-    }
+    const [bots, models] = await Promise.allSettled([this.#api.listBots(), this.#api.listChatModels()]);
+    if (bots.status === 'fulfilled') this.bots.value = bots.value;
+    if (models.status === 'fulfilled') this.models.value = models.value;
+    const failed = [bots, models].find((result) => result.status === 'rejected');
+    this.error.value = failed && DeviceError.from(failed.reason);
+    await this.refreshSessions();
   }
 
   async refreshSessions(): Promise<void> {
