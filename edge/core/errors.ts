@@ -24,7 +24,7 @@ export const ERROR_CODES = {
   E_BODY_TOO_LARGE: { status: 413, retryable: false, hint: 'Send less, or raise serve.maxBodyBytes.' },
   E_PROMPT_EMPTY: { status: 400, retryable: false, hint: 'Send at least one character that is not white space.' },
   E_CONTEXT_OVERFLOW: { status: 400, retryable: false, hint: 'Shorten the prompt, lower max_tokens, or raise runtime.contextTokens.' },
-  E_NOT_FOUND: { status: 404, retryable: false, hint: 'See the API list at /.' },
+  E_NOT_FOUND: { status: 404, retryable: false, hint: 'See the API list at /api/v1.' },
   E_METHOD_NOT_ALLOWED: { status: 405, retryable: false, hint: 'Use the method that the documentation names for this path.' },
   E_UNAUTHORIZED: { status: 401, retryable: false, hint: 'Send "Authorization: Bearer KEY" with a key of serve.keys.' },
   E_HOST_REFUSED: {
