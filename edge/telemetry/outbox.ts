@@ -65,6 +65,7 @@ export class Outbox {
   readonly #maxPages: number;
   #database: SqliteDatabase | undefined;
   #boot = '';
+  #commits = 0;
   /** Rows of a lane up to this number are with the uplink. */
   readonly #leased = new Map<Lane, number>();
   /** Highest number ever leased in this process: an acknowledgement of more is not believed. */
@@ -78,6 +79,11 @@ export class Outbox {
   /** Minted with the file. Empty until it was opened once. */
   get boot(): string {
     return this.#boot;
+  }
+
+  /** Write transactions that succeeded: the proof that the disk takes writes. */
+  get commits(): number {
+    return this.#commits;
   }
 
   get isOpen(): boolean {
@@ -256,7 +262,9 @@ export class Outbox {
   }
 
   #write<T>(use: (database: SqliteDatabase) => T): T {
-    return this.#read((database) => database.transaction(() => use(database)).immediate());
+    const result = this.#read((database) => database.transaction(() => use(database)).immediate());
+    this.#commits++;
+    return result;
   }
 
   #read<T>(use: (database: SqliteDatabase) => T): T {

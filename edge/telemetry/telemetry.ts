@@ -201,9 +201,13 @@ export class Telemetry implements Recorder {
     try {
       if (!this.#outbox.isOpen && this.#closed) return undefined;
       this.#outbox.open();
+      const { commits } = this.#outbox;
       const result = use(this.#outbox);
-      if (this.#trouble) log.info('outbox writable again', { path: outboxPath });
-      this.#trouble = undefined;
+      // A full disk can still be read: only a write shows that the trouble is over.
+      if (this.#trouble && this.#outbox.commits > commits) {
+        log.info('outbox writable again', { path: outboxPath });
+        this.#trouble = undefined;
+      }
       return result;
     } catch (error) {
       const coded = EdgeError.from(error, 'the outbox failed');
