@@ -162,7 +162,17 @@ describe('an answer', () => {
   });
 
   it('shows products as the database holds them', async () => {
-    const fields = { price: 89.5, currency: 'EUR', water_column: '10,000 mm', inStock: true };
+    const fields = {
+      price: 89.5,
+      currency: 'EUR',
+      water_column: '10,000 mm',
+      inStock: true,
+      sizes: '',
+      a: 1,
+      b: 2,
+      c: 3,
+      material: 'nylon',
+    };
     endpoint.replies.push([
       delta('One jacket meets all of it.'),
       ending({ rung: 'template', session_id: 's', items: [{ kind: 'product', id: 'P-1042', title: 'Ridge Shell Jacket', fields }] }),
@@ -173,6 +183,10 @@ describe('an answer', () => {
     for (const text of ['Ridge Shell Jacket', '€89.50', 'Water column', '10,000 mm', 'In stock', 'yes', 'P-1042']) {
       await card.getByText(text, { exact: true }).waitFor();
     }
+    expect(await card.getByText('nylon').isVisible()).toBe(false);
+    await card.getByText('More about Ridge Shell Jacket').click();
+    await card.getByText('nylon').waitFor();
+    expect(await card.getByText('Sizes').count()).toBe(0);
   });
 
   it('shows HTML as text and follows no script address', async () => {

@@ -53,10 +53,11 @@ export class Library {
     }
   }
 
-  /** The name a reader knows it by. */
+  /** The name a reader knows it by; a bot that the device has not told of yet goes by the name of the product. */
   nameOf(target: string): string {
     const bot = this.botOf(target);
     if (bot) return bot.name;
+    if (target.startsWith('bot/')) return 'Nearside';
     const model = this.models.value.find((entry) => entry.id === target);
     return model?.nearside?.name ?? model?.name ?? target;
   }

@@ -35,7 +35,9 @@ export function Sidebar({ onDialog }: SidebarProps) {
       </button>
       <h2>Recent</h2>
       {library.problem.value === '' ? null : <p class="sidebar-problem">{library.problem.value}</p>}
-      {library.sessions.value.length === 0 ? <p class="sidebar-empty">Your conversations with the bots will stand here.</p> : null}
+      {library.problem.value === '' && library.sessions.value.length === 0 ? (
+        <p class="sidebar-empty">Your conversations with the bots will stand here.</p>
+      ) : null}
       <ul class="sessions">
         {library.sessions.value.map((session) => (
           <SessionRow

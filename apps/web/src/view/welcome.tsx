@@ -7,12 +7,13 @@ export function Welcome() {
   const { conversation, library } = useChat();
   const target = conversation.target.value;
   const bot = library.botOf(target);
+  const isBot = target.startsWith('bot/');
   const error = library.error.value;
   return (
     <div class="welcome">
-      <h2>{bot ? 'What would you like to know?' : `Chat with ${library.nameOf(target)}`}</h2>
+      <h2>{isBot ? 'What would you like to know?' : `Chat with ${library.nameOf(target)}`}</h2>
       <p class="lead">
-        {bot?.description ?? 'A language model that runs on this device. It has read none of your documents and can be wrong.'}
+        {isBot ? bot?.description : 'A language model that runs on this device. It has read none of your documents and can be wrong.'}
       </p>
       {error ? <ErrorCard error={error} onRetry={() => void library.load()} /> : null}
       {bot && bot.examples.length > 0 ? (
