@@ -7,7 +7,8 @@ export function smollmSpec(more: Partial<LoadSpec> = {}): LoadSpec {
     stored: storedVariant('smollm2-135m-instruct'),
     backend: 'llama',
     provider: 'cpu',
-    threads: 2,
+    // One thread: llama.cpp spins while it waits for its others, which starves on a busy machine.
+    threads: 1,
     contextTokens: 1024,
     sequences: 2,
     gpuLayers: 0,

@@ -9,7 +9,7 @@ import type { LoadSpec } from '#edge/contracts/backend.ts';
 import type { OnProgress } from '#edge/contracts/progress.ts';
 import { abortError } from '#edge/core/abort.ts';
 import { EdgeError, systemErrorCode } from '#edge/core/errors.ts';
-import { gpuOf } from './llama-accelerators.ts';
+import { gpuOf, type LlamaGpu } from './llama-accelerators.ts';
 
 export type { LlamaContextSequence, Token } from 'node-llama-cpp';
 export type { LlamaContext, LlamaEmbeddingContext, LlamaGrammarEvaluationState, LlamaModel };
@@ -31,6 +31,15 @@ export interface NativeLoadOptions {
   readonly onProgress?: OnProgress | undefined;
 }
 
+interface Started {
+  readonly library: Library;
+  readonly llama: Llama;
+}
+
+const started = new Map<LlamaGpu, Promise<Started>>();
+/** What llama.cpp last said, for the messages of errors. */
+const nativeLog: string[] = [];
+
 /** One loaded model and what belongs to it. */
 export class NativeModel {
   readonly model: LlamaModel;
@@ -38,14 +47,12 @@ export class NativeModel {
   readonly version: string;
   readonly #library: Library;
   readonly #llama: Llama;
-  readonly #log: readonly string[];
 
-  constructor(library: Library, llama: Llama, model: LlamaModel, log: readonly string[]) {
+  constructor(library: Library, llama: Llama, model: LlamaModel) {
     this.#library = library;
     this.#llama = llama;
     this.model = model;
     this.version = llama.llamaCppRelease.release;
-    this.#log = log;
   }
 
   /** @throws EdgeError `E_MEMORY_BUDGET` when the context cannot be allocated. */
@@ -107,7 +114,6 @@ export class NativeModel {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.model.dispose();
-    await this.#llama.dispose();
   }
 
   async #stateOf(field: string, create: () => Promise<LlamaGrammar>): Promise<LlamaGrammarEvaluationState> {
@@ -132,7 +138,7 @@ export class NativeModel {
       throw new EdgeError('E_MEMORY_BUDGET', {
         what: `cannot make a context for ${spec.stored.model}`,
         expected: `memory for ${spec.sequences} x ${contextTokens} tokens`,
-        found: this.#log.at(-1) ?? messageOf(error),
+        found: nativeLog.at(-1) ?? messageOf(error),
         cause: error,
       });
     }
@@ -157,8 +163,8 @@ export async function loadNative(spec: LoadSpec, { signal, onProgress }: NativeL
       cause: error,
     });
   });
-  const log: string[] = [];
-  const { library, llama } = await startLibrary(spec, log);
+  const { library, llama } = await startLibrary(spec);
+  nativeLog.length = 0;
   try {
     const model = await llama.loadModel({
       modelPath: path,
@@ -169,18 +175,31 @@ export async function loadNative(spec: LoadSpec, { signal, onProgress }: NativeL
       onLoadProgress: (done) =>
         onProgress?.({ label: `loading ${stored.model}`, done: done * stored.bytes, total: stored.bytes, unit: 'bytes' }),
     });
-    return new NativeModel(library, llama, model, log);
+    return new NativeModel(library, llama, model);
   } catch (error) {
-    await llama.dispose();
     if (signal?.aborted) throw abortError(signal, 'load');
     await sleep(LOG_DELAY_MS);
-    throw loadError(what, error, log);
+    throw loadError(what, error, nativeLog);
   }
 }
 
-async function startLibrary(spec: LoadSpec, log: string[]): Promise<{ readonly library: Library; readonly llama: Llama }> {
+/** Starts llama.cpp once a process: its log goes to the instance that was made last, whichever model it is about. */
+async function startLibrary(spec: LoadSpec): Promise<Started> {
   const gpu = gpuOf(spec.provider, process.platform, process.arch);
-  const what = `cannot start llama.cpp on ${spec.provider}`;
+  const running = started.get(gpu);
+  if (running) {
+    const { llama } = await running;
+    llama.maxThreads = Math.max(llama.maxThreads, spec.threads);
+    return running;
+  }
+  const starting = startOn(gpu, spec);
+  started.set(gpu, starting);
+  starting.catch(() => started.delete(gpu));
+  return starting;
+}
+
+async function startOn(gpu: LlamaGpu, { provider, threads }: LoadSpec): Promise<Started> {
+  const what = `cannot start llama.cpp on ${provider}`;
   try {
     const library = await import('node-llama-cpp');
     const llama = await library.getLlama({
@@ -188,11 +207,11 @@ async function startLibrary(spec: LoadSpec, log: string[]): Promise<{ readonly l
       build: 'never',
       skipDownload: true,
       progressLogs: false,
-      maxThreads: spec.threads,
+      maxThreads: threads,
       logLevel: library.LlamaLogLevel.warn,
       logger: (_level, message) => {
-        log.push(message.trim());
-        if (log.length > KEPT_LOG_LINES) log.shift();
+        nativeLog.push(message.trim());
+        if (nativeLog.length > KEPT_LOG_LINES) nativeLog.shift();
       },
     });
     if (llama.gpu !== gpu)

@@ -113,7 +113,8 @@ export class LlamaSession {
       const results = await sequence.controlledEvaluate(
         tokens.slice(start, end).map((token, i) => {
           const next = tokens[start + i + 1] as Token;
-          return [token, { generateNext: { logits: { filter: { tokens: [next], includeMax: true } }, totalLogitWeight: true } }];
+          // The highest logit comes as the top one: the library's `includeMax` leaves it out (3.22.1).
+          return [token, { generateNext: { logits: { filter: { tokens: [next], includeTop: 1 } }, totalLogitWeight: true } }];
         }),
       );
       for (const [i, result] of results.entries()) {
