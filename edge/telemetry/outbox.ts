@@ -278,21 +278,6 @@ export class Outbox {
   }
 }
 
-/**
- * The ledger of an outbox file that this process does not hold open, such as another process's or a stopped device's.
- * @throws EdgeError as `openDatabase` does.
- */
-export function readOutboxLedger(path: string): OutboxLedger {
-  const database = openDatabase({ path, migrations: OUTBOX_MIGRATIONS, readOnly: true });
-  try {
-    return readLedgerOf(database);
-  } catch (error) {
-    throw toEdgeError(error, path);
-  } finally {
-    database.close();
-  }
-}
-
 function readLedgerOf(database: SqliteDatabase): OutboxLedger {
   return database.transaction((): OutboxLedger => {
     const boot = database.prepare('SELECT boot FROM identity').pluck().get() as string;

@@ -45,20 +45,16 @@ export const METRICS: Readonly<Record<string, MetricConvention>> = {
   'nearside.http.requests': counter('{request}', 'Requests by route and status.'),
   'nearside.http.request.duration': seconds('A request from its head to the end of its answer.', DURATION_BOUNDARIES),
   'nearside.process.memory': gauge('By', 'Resident memory of one of the processes.'),
-  'nearside.process.uptime': gauge('s', 'Time since the device started.'),
 };
 
 /** Event names and what they tell. */
 export const EVENTS: Readonly<Record<string, string>> = {
   'nearside.device.started': 'The device is ready.',
   'nearside.device.stopped': 'The device ended cleanly.',
-  'nearside.engine.started': 'An engine process loaded its model.',
-  'nearside.engine.stopped': 'An engine process was stopped.',
   'nearside.engine.crashed': 'An engine process ended by itself.',
   'nearside.engine.fell_back': 'An engine choice was given up for the next one.',
   'nearside.bots.crashed': 'The process of the bots ended by itself.',
   'nearside.fleet.crashed': 'The local collector process ended by itself.',
   'nearside.request.failed': 'A request ended with an error code.',
-  'nearside.model.stored': 'A model was fetched and verified.',
   'nearside.outbox.quarantined': 'The outbox file was unreadable and was put aside; a new boot began.',
 };

@@ -5,7 +5,7 @@ import { type Clock, sleep, systemClock } from '#edge/core/clock.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { EventRecorder } from './event-recorder.ts';
-import { Outbox, type OutboxLedger, readOutboxLedger } from './outbox.ts';
+import { Outbox, type OutboxLedger } from './outbox.ts';
 import { renderPrometheus } from './prometheus.ts';
 import { safeUrl } from './safe-url.ts';
 import type { Uplink } from './uplink.ts';
@@ -61,6 +61,7 @@ export class Telemetry implements Recorder {
   readonly #outbox: Outbox;
   readonly #recorder: EventRecorder;
   #uplink: Uplink | undefined;
+  #connecting: Promise<void> = Promise.resolve();
   #url: string | undefined;
   #trouble: EdgeError | undefined;
   #lastLedger: OutboxLedger | undefined;
@@ -99,7 +100,6 @@ export class Telemetry implements Recorder {
    * @throws EdgeError `E_CONFIG_INVALID` for a URL that is not `mqtt://` or `mqtts://`.
    */
   async connect(mqttUrl: string): Promise<void> {
-    const { settings, device, log, inventory, ackTimeoutMs } = this.#options;
     if (!['mqtt:', 'mqtts:'].includes(URL.parse(mqttUrl)?.protocol ?? '')) {
       throw new EdgeError('E_CONFIG_INVALID', {
         what: 'invalid telemetry.mqttUrl',
@@ -107,6 +107,13 @@ export class Telemetry implements Recorder {
         found: safeUrl(mqttUrl),
       });
     }
+    this.#connecting = this.#connecting.then(() => this.#replaceUplink(mqttUrl));
+    await this.#connecting;
+  }
+
+  /** One after the other: two uplinks on one outbox would be two devices with one name. */
+  async #replaceUplink(mqttUrl: string): Promise<void> {
+    const { settings, device, log, inventory, ackTimeoutMs } = this.#options;
     await this.#uplink?.stop();
     // Imported late: a device without a fleet does not pay for the MQTT library.
     const { Uplink } = await import('./uplink.ts');
@@ -159,6 +166,7 @@ export class Telemetry implements Recorder {
     clearInterval(this.#flushTimer);
     clearTimeout(this.#urgentTimer);
     this.#flushToDisk();
+    await this.#connecting;
     await this.#uplink?.stop();
     this.#outbox.close();
   }
@@ -232,17 +240,9 @@ export class Telemetry implements Recorder {
   }
 }
 
-/**
- * The ledger of a device that is not running, from its outbox file.
- * @throws EdgeError `E_DATABASE` when there is no such file, `E_DATABASE_CORRUPT`.
- */
-export function readLedger(options: { readonly outboxPath: string; readonly tenant: string; readonly device: string }): Ledger {
-  return mergeLedger(options.tenant, options.device, readOutboxLedger(options.outboxPath));
-}
-
 /** What is on disk, plus what waits in memory: counted as produced, and as pending or dropped. */
-function mergeLedger(tenant: string, device: string, durable: OutboxLedger | undefined, memory?: EventRecorder): Ledger {
-  const { rows = [], drops = [] } = memory?.peek(Number.POSITIVE_INFINITY) ?? {};
+function mergeLedger(tenant: string, device: string, durable: OutboxLedger | undefined, memory: EventRecorder): Ledger {
+  const { rows, drops } = memory.peek(Number.POSITIVE_INFINITY);
   const droppedByReason: Record<string, number> = { ...durable?.droppedByReason };
   for (const { reason, count } of drops) droppedByReason[reason] = (droppedByReason[reason] ?? 0) + count;
   const lanes = Object.fromEntries(

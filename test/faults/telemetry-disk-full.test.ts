@@ -1,9 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { readLedger } from '#edge/telemetry/telemetry.ts';
 import { capturedLog, expectIdentity, tempFolder } from '#test/telemetry/support/harness.ts';
-import { makeTelemetry, recordNumbered } from '#test/telemetry/support/rig.ts';
+import { ledgerOnDisk, makeTelemetry, recordNumbered } from '#test/telemetry/support/rig.ts';
 
 /** A file system of 2 MiB, or why there is none. */
 function mountSmall(path: string): Disposable | string {
@@ -47,7 +46,7 @@ test('a full disk: nothing is thrown, the identity holds, and all that waited is
   expect(telemetry.status().lastError).toBeUndefined();
   expect(telemetry.status()).toMatchObject({ produced: recorded + 1001, pending: recorded + 1001 });
   await telemetry[Symbol.asyncDispose]();
-  expect(readLedger({ outboxPath, tenant: 'test', device: 'device-1' })).toMatchObject({
+  expect(await ledgerOnDisk(outboxPath)).toMatchObject({
     produced: recorded + 1001,
     pending: recorded + 1001,
   });

@@ -1,11 +1,21 @@
 import { randomInt } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { FLEET_MIGRATIONS } from '#apps/fleet/sinks/sqlite-schema.ts';
 import { LANES } from '#edge/contracts/telemetry.ts';
 import { sleep } from '#edge/core/clock.ts';
-import { Outbox, readOutboxLedger } from '#edge/telemetry/outbox.ts';
+import { openDatabase } from '#edge/storage/sqlite.ts';
+import { Outbox } from '#edge/telemetry/outbox.ts';
 import { endProcess, expectIdentity, freePort, runModule, startMosquitto, tempFolder, until } from '#test/telemetry/support/harness.ts';
-import { makeTelemetry, readFleet, recordNumbered, startEmbeddedFleet, storedNumbers, upTo } from '#test/telemetry/support/rig.ts';
+import {
+  ledgerOnDisk,
+  makeTelemetry,
+  readFleet,
+  recordNumbered,
+  startEmbeddedFleet,
+  storedNumbers,
+  upTo,
+} from '#test/telemetry/support/rig.ts';
 
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
 const WRITER = path('../telemetry/support/outbox-writer.ts');
@@ -56,7 +66,7 @@ test('kill -9 of device, collector and Mosquitto in turn: nothing accepted is lo
       if (victim === 'device') {
         await endProcess(device.child);
         accepted = lastOf(device.lines);
-        expectIdentity(totals(outbox));
+        expectIdentity(await ledgerOnDisk(outbox));
         device = startDevice();
       } else if (victim === 'collector') {
         await endProcess(collector.child);
@@ -125,18 +135,8 @@ test('the comparison of both ledgers would show a loss: a row that vanishes from
   await telemetry.flush(15_000);
   const { boot, stored } = telemetry.status();
   expect(readFleet(database, (queries) => queries.ledgerOf('device-1', boot)?.stored)).toBe(stored);
-  const { openDatabase } = await import('#edge/storage/sqlite.ts');
-  const { FLEET_MIGRATIONS } = await import('#apps/fleet/sinks/sqlite-schema.ts');
   const vandal = openDatabase({ path: database, migrations: FLEET_MIGRATIONS });
   vandal.prepare('DELETE FROM event WHERE seq = 4').run();
   vandal.close();
   expect(readFleet(database, (queries) => queries.ledgerOf('device-1', boot)?.stored)).toBe(stored - 1);
 });
-
-/** The ledger of a file, in the shape of a whole one. */
-function totals(file: string) {
-  const { lanes, droppedByReason } = readOutboxLedger(file);
-  const sum = (count: 'produced' | 'stored' | 'dropped' | 'pending'): number =>
-    LANES.reduce((total, lane) => total + lanes[lane][count], 0);
-  return { produced: sum('produced'), stored: sum('stored'), dropped: sum('dropped'), pending: sum('pending'), droppedByReason, lanes };
-}

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { Lane } from '#edge/contracts/telemetry.ts';
 import { EventRecorder } from '#edge/telemetry/event-recorder.ts';
@@ -40,6 +41,22 @@ describe('the semantic conventions', () => {
       expect(meaning).toMatch(/\.$/);
     }
   });
+});
+
+test('every metric and event that the code records has its place in the semantic conventions', () => {
+  const root = new URL('../../', import.meta.url);
+  const sources = ['edge', 'agent', 'apps'].flatMap((folder) =>
+    readdirSync(new URL(`${folder}/`, root), { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.ts') && !path.includes('node_modules'))
+      .map((path) => readFileSync(new URL(`${folder}/${path}`, root), 'utf8')),
+  );
+  const found = (pattern: RegExp): string[] => sources.flatMap((text) => Array.from(text.matchAll(pattern), (match) => match[1] as string));
+  const metrics = found(/observe\(\s*'([^']+)'/g);
+  const events = found(/name: '(nearside\.[^']+)'/g);
+  expect(metrics.length).toBeGreaterThan(5);
+  expect(events.length).toBeGreaterThan(3);
+  expect(metrics.filter((name) => !Object.hasOwn(METRICS, name))).toEqual([]);
+  expect(events.filter((name) => !Object.hasOwn(EVENTS, name))).toEqual([]);
 });
 
 describe('the recorder', () => {

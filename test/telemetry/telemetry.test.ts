@@ -1,8 +1,16 @@
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { readLedger } from '#edge/telemetry/telemetry.ts';
 import { capturedLog, expectIdentity, startMosquitto, tempFolder, until } from './support/harness.ts';
-import { makeTelemetry, readFleet, recordNumbered, startEmbeddedFleet, startFleetOn, storedNumbers, upTo } from './support/rig.ts';
+import {
+  ledgerOnDisk,
+  makeTelemetry,
+  readFleet,
+  recordNumbered,
+  startEmbeddedFleet,
+  startFleetOn,
+  storedNumbers,
+  upTo,
+} from './support/rig.ts';
 
 const BROKERS = [
   ['the embedded broker', async (folder: string, database: string) => ({ fleet: await startEmbeddedFleet(database), folder })],
@@ -80,7 +88,7 @@ describe('without a broker', () => {
     });
     await first[Symbol.asyncDispose]();
     expect(lines.filter((line) => line.includes('"warn"'))).toHaveLength(1);
-    expect(readLedger({ outboxPath: folder.file('outbox.db'), tenant: 'test', device: 'device-1' })).toMatchObject({
+    expect(await ledgerOnDisk(folder.file('outbox.db'))).toMatchObject({
       produced: 20,
       pending: 20,
     });
@@ -98,6 +106,16 @@ describe('without a broker', () => {
     using folder = tempFolder();
     await using telemetry = makeTelemetry(folder.file('outbox.db'));
     await expect(telemetry.connect(url)).rejects.toMatchObject({ code: 'E_CONFIG_INVALID' });
+  });
+
+  test('two calls at once make one connection, to the later URL', async () => {
+    using folder = tempFolder();
+    await using fleet = await startEmbeddedFleet(folder.file('fleet.db'));
+    await using telemetry = makeTelemetry(folder.file('outbox.db'));
+    telemetry.open();
+    await Promise.all([telemetry.connect('mqtt://127.0.0.1:9'), telemetry.connect(fleet.mqttUrl)]);
+    await until('the connection', () => telemetry.status().connected);
+    expect(telemetry.status().url).toBe(fleet.mqttUrl);
   });
 
   test('a new URL replaces the one before', async () => {
@@ -137,7 +155,7 @@ describe('trouble with the disk', () => {
     await telemetry.flush();
     expect(telemetry.status()).toMatchObject({ produced: 10_011, pending: 4097, dropped: 10_010 - 4096 });
     expect(telemetry.status().lastError).toBeUndefined();
-    expectIdentity(readLedger({ outboxPath: folder.file('data/outbox.db'), tenant: 'test', device: 'device-1' }));
+    expectIdentity(await ledgerOnDisk(folder.file('data/outbox.db')));
   });
 
   test('after it was closed, recording is still harmless', async () => {
@@ -153,7 +171,7 @@ describe('trouble with the disk', () => {
       telemetry.status();
     }).not.toThrow();
     await telemetry.flush();
-    expect(readLedger({ outboxPath: folder.file('outbox.db'), tenant: 'test', device: 'device-1' })).toMatchObject({
+    expect(await ledgerOnDisk(folder.file('outbox.db'))).toMatchObject({
       produced: 3,
       pending: 3,
     });

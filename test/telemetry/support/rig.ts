@@ -2,7 +2,7 @@ import { startFleetServer } from '#apps/fleet/fleet-server.ts';
 import { type FleetQueries, openFleetDatabase } from '#apps/fleet/query.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { silentLogger } from '#edge/core/log.ts';
-import { Telemetry, type TelemetryOptions } from '#edge/telemetry/telemetry.ts';
+import { Telemetry, type TelemetryOptions, type TelemetryStatus } from '#edge/telemetry/telemetry.ts';
 
 /** A device's telemetry with short times; `options` replace any part. */
 export function makeTelemetry(outboxPath: string, options: Partial<TelemetryOptions> & { log?: Logger } = {}): Telemetry {
@@ -14,6 +14,13 @@ export function makeTelemetry(outboxPath: string, options: Partial<TelemetryOpti
     ackTimeoutMs: 500,
     ...options,
   });
+}
+
+/** The ledger of a device that is not running, from its outbox file. */
+export async function ledgerOnDisk(outboxPath: string): Promise<TelemetryStatus> {
+  await using telemetry = makeTelemetry(outboxPath);
+  telemetry.open();
+  return telemetry.status();
 }
 
 /** Records `count` events of the lane traces, numbered from `from`. */
