@@ -1,18 +1,12 @@
 /** The device a command talks to: the one that runs on this home, over HTTP, or one opened in this process for the command. */
 import { Device } from '#apps/device/device.ts';
 import { findRunningDevice, type RunFile } from '#apps/device/home.ts';
-import type { BotPort } from '#edge/contracts/bot.ts';
 import { sleep } from '#edge/core/clock.ts';
 import { EdgeError } from '#edge/core/errors.ts';
-import type { TelemetryStatus } from '#edge/telemetry/telemetry.ts';
 import type { CommandContext } from './context.ts';
+import type { DeviceClient } from './device-port.ts';
 import { HttpDevice } from './http-device.ts';
 import { progressReporter, say } from './terminal.ts';
-
-export interface DeviceClient extends AsyncDisposable {
-  readonly bots: BotPort;
-  telemetryStatus(): Promise<TelemetryStatus>;
-}
 
 /** Another command holds the home folder only while it answers: waiting for it is better than failing. */
 const WAIT_FOR_HOME_MS = 60_000;

@@ -5,7 +5,7 @@ import type { Citation, ReplyPart, ResponseEnd } from '#edge/contracts/parts.ts'
 import { EdgeError } from '#edge/core/errors.ts';
 import type { NearsideExtension } from '#edge/serve/openai/to-chunks.ts';
 import type { TelemetryStatus } from '#edge/telemetry/telemetry.ts';
-import type { DeviceClient } from './device-client.ts';
+import type { DeviceClient } from './device-port.ts';
 
 interface WireChunk {
   readonly choices: readonly { readonly delta: { readonly content?: string }; readonly finish_reason: string | null }[];

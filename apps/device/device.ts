@@ -4,11 +4,12 @@ import { fileURLToPath } from 'node:url';
 import type { Config } from '#edge/config/schema.ts';
 import type { ModelCard } from '#edge/contracts/model.ts';
 import type { OnProgress } from '#edge/contracts/progress.ts';
+import type { Recorder } from '#edge/contracts/telemetry.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { EdgeRuntime } from '#edge/runtime/edge-runtime.ts';
 import { createApp } from '#edge/serve/app.ts';
-import { assertSafeBinding, type Listener, listen } from '#edge/serve/listen.ts';
+import { type Listener, listen } from '#edge/serve/listen.ts';
 import { loadCatalog } from '#edge/store/catalog.ts';
 import { ModelStore } from '#edge/store/model-store.ts';
 import { deviceName } from '#edge/telemetry/device-name.ts';
@@ -22,6 +23,8 @@ const WEB_ROOT = fileURLToPath(new URL('../web/dist/', import.meta.url));
 /** Streams get this long to finish when the device stops. */
 const DRAIN_MS = 5000;
 const FLUSH_MS = 2000;
+/** What `telemetry.enabled = false` records. */
+const NO_RECORDER: Recorder = { event: () => undefined, observe: () => undefined };
 
 export interface DeviceOptions {
   readonly config: Config;
@@ -46,6 +49,7 @@ export class Device {
   readonly telemetry: Telemetry;
   readonly runtime: EdgeRuntime;
   readonly bots: BotHost;
+  readonly #recorder: Recorder;
   readonly #log: Logger;
   readonly #version: string;
   readonly #home: HomeLease;
@@ -76,10 +80,11 @@ export class Device {
       throw error;
     }
     this.store = openModelStore(config, log);
-    this.runtime = new EdgeRuntime({ config, store: this.store, recorder: this.telemetry, log });
-    this.bots = new BotHost({ config, runtime: this.runtime, recorder: this.telemetry, log });
+    this.#recorder = config.telemetry.enabled ? this.telemetry : NO_RECORDER;
+    this.runtime = new EdgeRuntime({ config, store: this.store, recorder: this.#recorder, log });
+    this.bots = new BotHost({ config, runtime: this.runtime, recorder: this.#recorder, log });
     this.#fleet = new FleetHost(config, log, (mqttUrl) => {
-      this.telemetry.event({ lane: 'alerts', name: 'nearside.fleet.crashed' });
+      this.#recorder.event({ lane: 'alerts', name: 'nearside.fleet.crashed' });
       void this.telemetry.connect(mqttUrl);
     });
   }
@@ -101,12 +106,11 @@ export class Device {
    */
   async serve(): Promise<string> {
     const { config } = this;
-    assertSafeBinding(config.serve);
     const app = createApp({
       runtime: this.runtime,
       bots: this.bots,
       telemetry: this.telemetry,
-      recorder: this.telemetry,
+      recorder: this.#recorder,
       settings: config.serve,
       webRoot: WEB_ROOT,
       version: this.#version,
@@ -115,7 +119,7 @@ export class Device {
     this.#listener = await listen(app, config.serve);
     const { url } = this.#listener;
     this.#home.publish({ pid: process.pid, url, version: this.#version, startedAt: new Date().toISOString() });
-    this.telemetry.event({ lane: 'lifecycle', name: 'nearside.device.started', attributes: { 'service.version': this.#version } });
+    this.#recorder.event({ lane: 'lifecycle', name: 'nearside.device.started', attributes: { 'service.version': this.#version } });
     if (config.telemetry.enabled) this.#connectTelemetry();
     if (config.agent.start === 'eager') void this.bots.start().catch((error) => this.#log.error('bots did not start', { error }));
     this.#sampling = setInterval(() => this.#sample(), 10_000);
@@ -135,7 +139,7 @@ export class Device {
     await this.#listener?.drain(DRAIN_MS);
     await this.bots[Symbol.asyncDispose]();
     await this.runtime[Symbol.asyncDispose]();
-    if (this.#listener) this.telemetry.event({ lane: 'lifecycle', name: 'nearside.device.stopped' });
+    if (this.#listener) this.#recorder.event({ lane: 'lifecycle', name: 'nearside.device.stopped' });
     await this.telemetry.flush(this.#listener ? FLUSH_MS : 0);
     await this.telemetry[Symbol.asyncDispose]();
     await this.#fleet[Symbol.asyncDispose]();
@@ -164,7 +168,7 @@ export class Device {
     void this.processes()
       .then((processes) => {
         for (const { role, residentBytes } of processes)
-          this.telemetry.observe('nearside.process.memory', residentBytes, { 'nearside.process': role });
+          this.#recorder.observe('nearside.process.memory', residentBytes, { 'nearside.process': role });
       })
       .catch((error) => this.#log.debug('process sample failed', { error }));
   }
