@@ -21,8 +21,6 @@ export interface ServeDependencies {
   readonly webRoot?: string;
   readonly version: string;
   readonly log: Logger;
-  /** What `nearside doctor` finds; served at `/api/v1/doctor` when given. */
-  readonly doctor?: () => Promise<unknown>;
 }
 
 /** Hono's types of a request: what `listen` hands in beside it, and what middleware leaves on it. */

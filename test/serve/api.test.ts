@@ -118,10 +118,9 @@ describe('/api/v1', () => {
   });
 
   it('shows plan, engines, telemetry, health and metrics', async () => {
-    const { app } = makeEndpoint({ doctor: async () => ({ findings: [] }) });
+    const { app } = makeEndpoint();
     expect(await json(app.request('/api/v1/engines'))).toEqual({ engines: [] });
     expect(await json(app.request('/api/v1/telemetry'))).toMatchObject({ produced: 3, stored: 2, dropped: 0, pending: 1, connected: true });
-    expect(await json(app.request('/api/v1/doctor'))).toEqual({ findings: [] });
     expect(await json(app.request('/healthz'))).toEqual({ status: 'ok', version: '1.2.3' });
     const metrics = await app.request('/metrics');
     expect(metrics.headers.get('content-type')).toContain('version=0.0.4');

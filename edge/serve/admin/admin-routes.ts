@@ -24,13 +24,12 @@ const feedback = z.strictObject({
 
 /** The device's own API: `/api/v1/...`, `/healthz` and `/metrics`. */
 export function addAdminRoutes(app: Hono<ServeEnv>, deps: ServeDependencies): void {
-  const { runtime, telemetry, doctor, version } = deps;
+  const { runtime, telemetry, version } = deps;
   app.get('/healthz', (c) => c.json({ status: 'ok', version }));
   app.get('/metrics', (c) => c.text(telemetry.metricsText(), 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }));
   app.get('/api/v1/telemetry', (c) => c.json(telemetry.status()));
   app.get('/api/v1/engines', async (c) => c.json({ engines: await runtime.listEngines() }));
   app.get('/api/v1/plan/:task', async (c) => c.json(await runtime.plan(checkBody(c.req.param('task'), z.enum(TASKS)))));
-  if (doctor) app.get('/api/v1/doctor', async (c) => c.json(await doctor()));
   addBotRoutes(app, deps);
   addDocumentRoutes(app, deps);
 }
