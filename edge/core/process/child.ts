@@ -225,7 +225,7 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
       });
       child.once('exit', (code, signal) => {
         clearTimeout(timer);
-        reject(this.#stopping ? this.#stoppedError() : crashError(name, code, signal, stderr()));
+        reject(this.#stopping ? this.#stoppedError() : crashError(name, code, signal));
       });
       child.on('message', (message: unknown) => {
         if (isHeartbeat(message)) {
@@ -278,7 +278,7 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
       }
       this.#log.error('child crashed', { pid: exit.pid, code: exit.code, signal: exit.signal, stderr: exit.stderrTail.slice(-400) });
     }
-    peer.close(exit.unexpected ? crashError(this.#options.name, exit.code, exit.signal, exit.stderrTail) : this.#stoppedError());
+    peer.close(exit.unexpected ? crashError(this.#options.name, exit.code, exit.signal) : this.#stoppedError());
     this.#options.onExit?.(exit);
   }
 }
@@ -287,12 +287,13 @@ function isHeartbeat(message: unknown): message is Heartbeat {
   return typeof message === 'object' && message !== null && 'beat' in message;
 }
 
-function crashError(name: string, code: number | null, signal: NodeJS.Signals | null, stderr: string): EdgeError {
+/** What the child wrote is left out: this error may reach a client, and the log has the words. */
+function crashError(name: string, code: number | null, signal: NodeJS.Signals | null): EdgeError {
   return new EdgeError('E_ENGINE_CRASHED', {
     what: `${name} ended while it was needed`,
     expected: 'a running process',
     found: signal ? `killed by ${signal}` : `exit code ${code}`,
-    details: { code, signal, stderr: stderr.slice(-1000) },
+    details: { code, signal },
   });
 }
 
