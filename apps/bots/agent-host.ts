@@ -4,7 +4,7 @@ import type { Bot } from '#agent/bot.ts';
 import { createQaBot } from '#agent/bots/qa/qa-bot.ts';
 import { createRecommendBot } from '#agent/bots/recommend/recommend-bot.ts';
 import { createSupportBot } from '#agent/bots/support/support-bot.ts';
-import { SessionStore } from '#agent/memory/session-store.ts';
+import { openSessionStore, type SessionStore } from '#agent/memory/session-store.ts';
 import { openSaver } from '#agent/memory/sqlite-saver.ts';
 import { type KnowledgeBase, openKnowledgeBase } from '#agent/retrieval/knowledge-base.ts';
 import { openShop, type ShopDatabase } from '#agent/shop/shop-database.ts';
@@ -29,7 +29,6 @@ import type { Recorder } from '#edge/contracts/telemetry.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import { newId } from '#edge/core/ids.ts';
 import type { Logger } from '#edge/core/log.ts';
-import { openDatabase } from '#edge/storage/sqlite.ts';
 import { seedDefaultKnowledge } from './default-knowledge.ts';
 
 export interface AgentHostDependencies {
@@ -44,7 +43,7 @@ export function openAgentHost(dependencies: AgentHostDependencies): AgentHost {
   const { config, runtime, log } = dependencies;
   const shop = openShop(join(config.paths.data, 'shop.db'));
   const knowledge = openKnowledgeBase({ path: config.paths.knowledge, runtime, log });
-  const sessionsDatabase = openDatabase({ path: config.paths.sessions, migrations: SessionStore.migrations });
+  const sessions = openSessionStore(config.paths.sessions);
   const checkpoints = openSaver(join(config.paths.data, 'checkpoints.db'));
   const { saver } = checkpoints;
   const qa = createQaBot({ runtime, knowledge, strictness: config.agent.strictness, log });
@@ -58,10 +57,10 @@ export function openAgentHost(dependencies: AgentHostDependencies): AgentHost {
     ...dependencies,
     bots,
     knowledge,
-    sessions: new SessionStore(sessionsDatabase),
+    sessions,
     ready,
     close: () => {
-      sessionsDatabase.close();
+      sessions[Symbol.dispose]();
       checkpoints[Symbol.dispose]();
       knowledge[Symbol.dispose]();
     },
