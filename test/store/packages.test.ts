@@ -109,7 +109,7 @@ describe('a machine whose tools do not work', () => {
     mkdirSync(bin(), { recursive: true });
     writeFileSync(join(bin(), name), `#!/bin/sh\n${script}\n`);
     chmodSync(join(bin(), name), 0o755);
-    for (const tool of ['sleep', 'cat']) {
+    for (const tool of ['sleep', 'cat', 'head']) {
       if (!existsSync(join(bin(), tool))) symlinkSync(join(folderOf(tool) as string, tool), join(bin(), tool));
     }
   }
@@ -142,7 +142,8 @@ describe('a machine whose tools do not work', () => {
     ],
     ['succeeds without a file', 'exit 0', 'E_SOURCE_NOT_FOUND', 'a .whl file'],
     ['leaves a broken archive', 'echo PK > x.whl', 'E_DOWNLOAD_FAILED', 'cannot read the package'],
-    ['hangs', 'sleep 60', 'E_SOURCE_UNAVAILABLE', 'a sign of life within 900 ms'],
+    ['only talks', 'while sleep 0.1; do echo "Downloading from here"; done', 'E_SOURCE_UNAVAILABLE', 'data within 900 ms'],
+    ['hangs', 'sleep 60', 'E_SOURCE_UNAVAILABLE', 'data within 900 ms'],
   ])('a client that %s is a coded error', async (_, script, code, message) => {
     install('pip', script);
     const failure = await pull();
@@ -152,7 +153,7 @@ describe('a machine whose tools do not work', () => {
   });
 
   test('a client that still downloads is not taken for one that hangs', async () => {
-    install('pip', 'for i in 1 2 3 4 5 6; do sleep 0.4; echo piece >> part; done; exit 0');
+    install('pip', 'cat /dev/zero | head -c 5000 > piece; for i in 1 2 3 4 5 6; do sleep 0.4; cat piece >> part; done; exit 0');
     expect(await pull(400)).toMatchObject({ code: 'E_SOURCE_NOT_FOUND' });
   });
 

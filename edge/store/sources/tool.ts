@@ -8,13 +8,15 @@ import { EdgeError, type ErrorCode, systemErrorCode } from '#edge/core/errors.ts
 import type { FetchContext } from './source.ts';
 
 /**
- * A client gets this many times the silence that a server gets: it starts an interpreter, resolves, and a mirror may
+ * A client may bring no data for this many times as long as a server may be silent: it starts an interpreter, resolves, and a mirror may
  * fetch the whole package before it sends the first byte.
  */
 export const TOOL_PATIENCE = 3;
 const KILL_AFTER_MS = 2000;
 const LAST_WORDS_MS = 300;
 const WATCH_MS = 400;
+/** What clients print says nothing about the network, and Maven notes each failure in a small file: data is more than this, in bytes. */
+const SIGN_OF_LIFE = 4096;
 const OUTPUT_LIMIT = 16_384;
 
 export interface ToolCall {
@@ -58,23 +60,24 @@ async function run(call: ToolCall, context: FetchContext): Promise<'done' | 'not
   const env = { ...context.environment, TMPDIR: call.folder, TEMP: call.folder, TMP: call.folder };
   const child = spawn(call.command, call.args, { cwd: call.folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
-  let heardAt = performance.now();
   const collect = (chunk: Buffer): void => {
     output = (output + chunk.toString('utf8')).slice(-OUTPUT_LIMIT);
-    heardAt = performance.now();
   };
   child.stdout.on('data', collect);
   child.stderr.on('data', collect);
+  const silenceMs = context.settings.timeoutMs * TOOL_PATIENCE;
+  let grownAt = performance.now();
   let silent = false;
   const stop = (): void => {
     child.kill('SIGTERM');
     setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS).unref();
   };
   const watch = watchFolder(call.folder, (bytes, grew) => {
-    if (grew) heardAt = performance.now();
+    if (grew) grownAt = performance.now();
     context.onBytes(Math.min(bytes, context.expected.bytes));
-    silent ||= performance.now() - heardAt > context.settings.timeoutMs * TOOL_PATIENCE;
-    if (silent) stop();
+    if (silent || performance.now() - grownAt < silenceMs) return;
+    silent = true;
+    stop();
   });
   context.signal.addEventListener('abort', stop, { once: true });
   const exit = await exitOf(child);
@@ -83,7 +86,7 @@ async function run(call: ToolCall, context: FetchContext): Promise<'done' | 'not
   if (context.signal.aborted) throw abortError(context.signal, call.command);
   if (exit === 0) return 'done';
   if (exit === 'ENOENT' || exit === 'EACCES' || exit === 127 || /No module named '?pip/.test(output)) return 'not-installed';
-  throw toolError(call.command, exit, output, silent ? context.settings.timeoutMs * TOOL_PATIENCE : undefined);
+  throw toolError(call.command, exit, output, silent ? silenceMs : undefined);
 }
 
 /** Exit code, signal name or system error code, once all output was read. */
@@ -99,12 +102,14 @@ function exitOf(child: ChildProcess): Promise<number | string> {
 function toolError(command: string, exit: number | string, output: string, silentMs: number | undefined): EdgeError {
   const what = `${command} could not fetch the package`;
   if (silentMs !== undefined) {
-    return new EdgeError('E_SOURCE_UNAVAILABLE', { what, expected: `a sign of life within ${silentMs} ms`, found: 'none' });
+    return new EdgeError('E_SOURCE_UNAVAILABLE', { what, expected: `data within ${silentMs} ms`, found: 'none' });
   }
   const text = stripVTControlCharacters(output);
   const code = MEANINGS.find(([pattern]) => pattern.test(text))?.[1] ?? 'E_SOURCE_UNAVAILABLE';
   return new EdgeError(code, { what, found: `exit ${exit}: ${summarize(text)}` });
 }
+
+const BOILERPLATE = /^\[ERROR\]$|complete log of this run|full stack trace|Re-run Maven|For more information|\[Help \d\] http/;
 
 /** The lines in which clients say why, shortened, without credentials of an address. */
 function summarize(text: string): string {
@@ -112,9 +117,7 @@ function summarize(text: string): string {
     .split(/\r?\n/)
     .map((line) => line.trim())
     .filter((line) => line !== '');
-  const errors = lines.filter(
-    (line) => /^(ERROR|\[ERROR\]|npm (error|ERR!))/.test(line) && !/A complete log of this run|Re-run Maven|\[Help/.test(line),
-  );
+  const errors = lines.filter((line) => /^(ERROR|\[ERROR\]|npm (error|ERR!))/.test(line) && !BOILERPLATE.test(line));
   const shown = (errors.length > 0 ? errors.slice(0, 2) : lines.slice(-2)).join(' ');
   return shown.replace(/\/\/[^\s/@]+@/g, '//***@').slice(0, 400);
 }
@@ -127,8 +130,9 @@ function watchFolder(folder: string, onSize: (bytes: number, grew: boolean) => v
     busy = true;
     folderSize(folder)
       .then((bytes) => {
-        onSize(bytes, bytes > last);
-        last = bytes;
+        const grew = bytes - last >= SIGN_OF_LIFE;
+        if (grew) last = bytes;
+        onSize(bytes, grew);
       })
       .finally(() => {
         busy = false;
