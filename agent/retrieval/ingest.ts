@@ -91,8 +91,7 @@ async function* ingestDocument({ index, embedder, report, options }: Ingest, doc
 }
 
 async function embedChunks(embedder: Embedder, chunks: readonly Chunk[], options: IngestOptions) {
-  const texts = chunks.flatMap((chunk) => [embeddingText(chunk.path, chunk.text), ...sentenceTexts(chunk)]);
-  const { vectors, maker } = await embedder.embedPassages(texts, options);
+  const { vectors, maker } = await embedder.embedPassages(chunks.flatMap(embeddingTexts), options);
   let next = 0;
   const embedded = chunks.map((chunk): EmbeddedChunk => {
     const vector = vectors[next] as Float32Array;
@@ -103,13 +102,9 @@ async function embedChunks(embedder: Embedder, chunks: readonly Chunk[], options
   return { chunks: embedded, maker };
 }
 
-/** What is embedded for a chunk: its text under its title path. */
-export function embeddingText(path: readonly string[], text: string): string {
-  return `${path.join(' > ')}\n${text}`;
-}
-
-function sentenceTexts(chunk: Chunk): string[] {
-  return chunk.sentences.map(({ start, end }) => chunk.text.slice(start - chunk.start, end - chunk.start));
+/** What is embedded for a chunk: its text under its title path, then each of its sentences alone. */
+export function embeddingTexts({ path, text, start, sentences }: Pick<Chunk, 'path' | 'text' | 'start' | 'sentences'>): string[] {
+  return [`${path.join(' > ')}\n${text}`, ...sentences.map((sentence) => text.slice(sentence.start - start, sentence.end - start))];
 }
 
 /** Faults of one document, which do not stop the others. */

@@ -62,6 +62,7 @@ export class KnowledgeIndex {
   putDocument(document: LoadedDocument, chunks: readonly EmbeddedChunk[], maker: VectorMaker, addedAt: Date): DocumentInfo {
     const id = documentId(document.source);
     this.#database.transaction(() => {
+      if (!this.#hasDocuments()) this.vectors.clear();
       this.vectors.require(maker);
       this.#deleteDocument(id);
       this.#database
@@ -208,6 +209,10 @@ export class KnowledgeIndex {
     const deleteWords = this.#database.prepare('DELETE FROM chunk_words WHERE rowid = ?');
     for (const chunkId of chunkIds) deleteWords.run(chunkId);
     this.#database.prepare('DELETE FROM documents WHERE id = ?').run(id);
+  }
+
+  #hasDocuments(): boolean {
+    return this.#database.prepare('SELECT 1 FROM documents LIMIT 1').get() !== undefined;
   }
 
   #documentRow(id: string): DocumentInfo {

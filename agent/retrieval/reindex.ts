@@ -1,7 +1,7 @@
 import type { CallOptions } from '#edge/contracts/backend.ts';
 import type { OnProgress } from '#edge/contracts/progress.ts';
 import type { Embedder } from './embedder.ts';
-import { embeddingText } from './ingest.ts';
+import { embeddingTexts } from './ingest.ts';
 import type { KnowledgeIndex } from './knowledge-index.ts';
 
 export interface ReindexOptions extends CallOptions {
@@ -22,11 +22,7 @@ export async function reindex(index: KnowledgeIndex, embedder: Embedder, options
   const generation = index.vectors.prepareNext(maker);
   for (let start = 0; start < ids.length; start += STEP) {
     const chunks = index.readChunks(ids.slice(start, start + STEP));
-    const texts = chunks.flatMap((chunk) => [
-      embeddingText(chunk.path, chunk.text),
-      ...chunk.sentences.map((sentence) => chunk.text.slice(sentence.start - chunk.start, sentence.end - chunk.start)),
-    ]);
-    const { vectors } = await embedder.embedPassages(texts, options);
+    const { vectors } = await embedder.embedPassages(chunks.flatMap(embeddingTexts), options);
     index.transact(() => {
       let next = 0;
       for (const chunk of chunks) {

@@ -54,6 +54,14 @@ export class VectorTables {
     else if (!isSame(current, maker)) throw mismatch(current, maker);
   }
 
+  /** Forgets the tables and their maker; for an index without documents. */
+  clear(): void {
+    const current = this.#current();
+    if (!current) return;
+    this.#drop(current.number);
+    this.#database.prepare('DELETE FROM meta WHERE key = ?').run(META_KEY);
+  }
+
   /** Makes empty tables beside the current ones; `fill` them, then {@link adopt}. */
   prepareNext(maker: VectorMaker): number {
     return this.#make((this.#current()?.number ?? 0) + 1, maker);

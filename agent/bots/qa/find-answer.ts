@@ -1,6 +1,6 @@
 import type { KnowledgeBase } from '#agent/retrieval/knowledge-base.ts';
 import type { SearchOptions, SearchResult } from '#agent/retrieval/search.ts';
-import type { ConfidenceModel, QaCoefficients } from './coefficients.ts';
+import type { ConfidenceModel, QaCoefficients, Strictness } from './coefficients.ts';
 import { describeConfidence } from './confidence.ts';
 import { type Features, scoreLinear, sigmoid } from './linear-model.ts';
 import { describeSentences, type RankedSentence, rankSentences } from './select-sentences.ts';
@@ -35,4 +35,9 @@ export async function findAnswer(
   const evidence = describeConfidence(search, sentences);
   const confidence = sentences.length === 0 ? 0 : sigmoid(scoreLinear(model, evidence));
   return { search, sentences, confidence, evidence, model };
+}
+
+/** True when the answer is sure enough to be shown at this level. */
+export function answers({ sentences, confidence, model }: FoundAnswer, strictness: Strictness): boolean {
+  return sentences.length > 0 && confidence >= model.thresholds[strictness];
 }

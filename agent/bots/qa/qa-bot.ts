@@ -5,7 +5,7 @@ import type { ReplyPart } from '#edge/contracts/parts.ts';
 import { abortError } from '#edge/core/abort.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import { QA_COEFFICIENTS } from './coefficients.ts';
-import { findAnswer } from './find-answer.ts';
+import { answers, findAnswer } from './find-answer.ts';
 import { createQaGraph } from './qa-graph.ts';
 import type { QaBotOptions } from './qa-turn.ts';
 import { chooseQuotes, citationOf, quoteText } from './quote.ts';
@@ -34,7 +34,7 @@ export function createQaBot(options: QaBotOptions): Bot & KnowledgePort {
 
   async function ask(question: string, callOptions: CallOptions = {}): Promise<KnowledgeAnswer | undefined> {
     const found = await findAnswer(options.knowledge, question, QA_COEFFICIENTS, callOptions);
-    if (found.confidence < found.model.thresholds[options.strictness]) return undefined;
+    if (!answers(found, options.strictness)) return undefined;
     const citations = chooseQuotes(found.sentences).map((sentence, i) => citationOf(sentence.hit, sentence, i + 1));
     return { text: quoteText(citations), citations };
   }

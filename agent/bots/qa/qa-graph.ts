@@ -1,9 +1,9 @@
 import { END, type LangGraphRunnableConfig, START, StateGraph } from '@langchain/langgraph';
 import { QA_COEFFICIENTS } from './coefficients.ts';
-import { findAnswer } from './find-answer.ts';
+import { answers, type FoundAnswer, findAnswer } from './find-answer.ts';
 import { type QaBotOptions, type QaState, State, type Write, writeAbstention, writeQuote, writeText } from './qa-turn.ts';
 import { canSummarise, summarise } from './summarise.ts';
-import { type Intent, intentOf, standaloneQuestion, summaryTopic } from './understand.ts';
+import { canStandAlone, type Intent, intentOf, standaloneQuestion, summaryTopic } from './understand.ts';
 
 const TALK: Readonly<Record<Exclude<Intent, 'question' | 'summary'>, string>> = {
   greeting: 'Hello! Ask me anything about your documents: I answer by quoting them.',
@@ -25,16 +25,23 @@ export function createQaGraph(options: QaBotOptions) {
     return { intent, question };
   }
 
-  async function retrieve({ question }: QaState, config: LangGraphRunnableConfig): Promise<Partial<QaState>> {
+  async function retrieve({ turn, intent, question }: QaState, config: LangGraphRunnableConfig): Promise<Partial<QaState>> {
     writerOf(config)({ type: 'status', text: 'searching the documents' });
     const startedAt = performance.now();
-    const found = await findAnswer(knowledge, question, QA_COEFFICIENTS, config.signal ? { signal: config.signal } : {});
+    const find = (text: string): Promise<FoundAnswer> =>
+      findAnswer(knowledge, text, QA_COEFFICIENTS, config.signal ? { signal: config.signal } : {});
+    let found = await find(question);
+    // The words added from the conversation can mislead: a question that says enough gets its chance without them.
+    if (intent === 'question' && question !== turn.text && !answers(found, strictness) && canStandAlone(turn.text)) {
+      const alone = await find(turn.text);
+      if (answers(alone, strictness)) found = alone;
+    }
     return { found, retrievalMs: performance.now() - startedAt };
   }
 
   function chooseRung({ found, intent }: QaState): 'quote' | 'summary' | 'abstain' {
     if (intent === 'summary') return canSummarise(found) ? 'summary' : 'abstain';
-    return found.sentences.length > 0 && found.confidence >= found.model.thresholds[strictness] ? 'quote' : 'abstain';
+    return answers(found, strictness) ? 'quote' : 'abstain';
   }
 
   function talk(state: QaState, config: LangGraphRunnableConfig): Partial<QaState> {

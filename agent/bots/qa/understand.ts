@@ -27,13 +27,15 @@ export function summaryTopic(text: string): string {
     .replace(/[?.!\s]+$/, '');
 }
 
-const REFERS_BACK = /\b(?:it|its|he|him|his|she|her|hers|they|them|their|theirs|this|that|these|those|there|one|ones)\b/i;
+const REFERS_BACK = /\b(?:it|its|he|him|his|she|her|hers|they|them|their|theirs)\b|\b(?:this|that|these|those|one|ones|there)[\s?.!]*$/i;
 const CONTINUES = /^(?:and|but|what about|how about|so|also|or)\b/i;
 /** A question with fewer content words than this says too little alone. */
 const FEW_WORDS = 2;
+/** With this many, a pronoun most likely refers to a word of the question itself. */
+const MANY_WORDS = 5;
 
 /**
- * A follow-up question made to stand alone: when it refers back or is very short, the content words of the user's previous message are
+ * A follow-up question made to stand alone: when it refers back or is very short, the content words of the user's previous question are
  * added. Other questions stay as they are.
  */
 export function standaloneQuestion(text: string, history: readonly ChatMessage[]): string {
@@ -44,8 +46,11 @@ export function standaloneQuestion(text: string, history: readonly ChatMessage[]
   return added.length === 0 ? text : `${text} (${added.map((word) => word.text).join(' ')})`;
 }
 
+/** True for a question that could be answered without the conversation too. */
+export function canStandAlone(text: string): boolean {
+  return contentWords(text).length >= FEW_WORDS && !CONTINUES.test(text.trim());
+}
+
 function needsContext(text: string): boolean {
-  const content = contentWords(text);
-  if (content.length < FEW_WORDS || CONTINUES.test(text.trim())) return true;
-  return REFERS_BACK.test(text) && content.length <= 4;
+  return !canStandAlone(text) || (REFERS_BACK.test(text) && contentWords(text).length < MANY_WORDS);
 }

@@ -1,4 +1,4 @@
-import { withDeadline } from '#edge/core/abort.ts';
+import { abortError, withDeadline } from '#edge/core/abort.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 
 /** What a URL gave. */
@@ -22,27 +22,27 @@ export function isUrl(path: string): boolean {
  */
 export async function fetchUrl(url: string, signal?: AbortSignal): Promise<FetchedBytes> {
   using deadline = withDeadline(DEADLINE_MS, `fetching ${url}`, signal);
+  try {
+    return await readBody(await follow(url, deadline.signal), url);
+  } catch (error) {
+    if (deadline.signal.aborted) throw abortError(deadline.signal, `fetching ${url}`);
+    if (EdgeError.is(error)) throw error;
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    throw unavailable(url, 'an answer', cause, error);
+  }
+}
+
+async function follow(url: string, signal: AbortSignal): Promise<Response> {
   let target = url;
   for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
-    const response = await request(target, deadline.signal);
+    const response = await fetch(target, { redirect: 'manual', signal });
     const location = response.headers.get('location');
-    if (response.status < 300 || response.status > 399 || location === null) return await readBody(response, url);
+    if (response.status < 300 || response.status > 399 || location === null) return response;
     await response.body?.cancel();
     target = new URL(location, target).href;
     if (!isUrl(target)) throw unavailable(url, 'a redirect within http(s)', new URL(target).protocol);
   }
   throw unavailable(url, `at most ${MAX_REDIRECTS} redirects`, 'more');
-}
-
-async function request(url: string, signal: AbortSignal): Promise<Response> {
-  try {
-    return await fetch(url, { redirect: 'manual', signal });
-  } catch (error) {
-    if (signal.aborted && EdgeError.is(signal.reason)) throw signal.reason;
-    if (signal.aborted) throw new EdgeError('E_CANCELLED', { what: `fetching ${url} was cancelled`, cause: error });
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-    throw unavailable(url, 'an answer', cause, error);
-  }
 }
 
 async function readBody(response: Response, url: string): Promise<FetchedBytes> {

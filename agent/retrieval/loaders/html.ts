@@ -23,9 +23,7 @@ const SKIPPED = new Set(
   'SCRIPT STYLE NOSCRIPT TEMPLATE HEAD NAV HEADER FOOTER ASIDE FORM BUTTON SELECT INPUT TEXTAREA SVG IFRAME OBJECT'.split(' '),
 );
 const BLOCKS = new Set(
-  'P DIV SECTION ARTICLE MAIN BLOCKQUOTE UL OL DL DT DD TABLE FIGURE FIGCAPTION DETAILS SUMMARY ADDRESS HR BODY HTML THEAD TBODY TFOOT'.split(
-    ' ',
-  ),
+  'P DIV SECTION ARTICLE MAIN BLOCKQUOTE UL OL DL DT DD TABLE FIGURE FIGCAPTION DETAILS SUMMARY ADDRESS HR BODY HTML'.split(' '),
 );
 
 /** Reads the visible text of an HTML page: navigation and scripts left out, list entries and table rows on lines of their own. */
@@ -58,6 +56,7 @@ function walkElement(node: DomNode, name: string, writer: TextWriter): void {
   } else {
     if (name === 'LI') writer.line('- ');
     walkChildren(node, writer);
+    if (name === 'LI') writer.endLine();
   }
 }
 
@@ -91,6 +90,11 @@ class TextWriter {
   line(prefix: string): void {
     if (this.#gap !== '\n\n') this.#gap = '\n';
     if (prefix) this.#write(prefix);
+  }
+
+  /** What comes next begins a line, even after a paragraph. */
+  endLine(): void {
+    this.#gap = '\n';
   }
 
   paragraph(): void {

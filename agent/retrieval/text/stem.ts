@@ -57,7 +57,7 @@ export function stem(word: string): string {
 }
 
 function step1a(word: string): string {
-  if (/(ss|i)es$/.test(word)) return word.slice(0, -2);
+  if (/.(ss|i)es$/.test(word)) return word.slice(0, -2);
   return /[^s]s$/.test(word) ? word.slice(0, -1) : word;
 }
 
