@@ -11,7 +11,7 @@ import type { Logger } from '#edge/core/log.ts';
 /** Raise it when the seeds change: a device seeds again, unchanged documents cost nothing. */
 const SEED_VERSION = 1;
 const SHOP_SEED = 42;
-const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const DOCUMENTATION = fileURLToPath(new URL('../../docs', import.meta.url));
 
 export interface SeedTarget {
   readonly config: Config;
@@ -31,16 +31,16 @@ export async function seedDefaultKnowledge({ config, shop, knowledge, log }: See
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, page.markdown);
   }
-  const pages = join(config.paths.data, 'demo');
-  const manuals = ['README.md', 'ARCHITECTURE.md', 'docs'].map((name) => join(ROOT, name)).filter(existsSync);
-  for await (const part of knowledge.addDocuments({ paths: [pages, ...manuals], format: 'auto' })) {
-    if (part.type === 'report') {
-      log.info('default knowledge ready', {
-        documents: part.report.added.length,
-        unchanged: part.report.unchanged.length,
-        failed: part.report.failed.length,
-      });
-      for (const failure of part.report.failed) log.warn('document not read', failure);
+  const groups = [
+    { path: join(config.paths.data, 'demo'), relativeTo: config.paths.data },
+    { path: DOCUMENTATION, relativeTo: dirname(DOCUMENTATION) },
+  ];
+  for (const { path, relativeTo } of groups) {
+    for await (const part of knowledge.addDocuments({ paths: [path], format: 'auto' }, { relativeTo })) {
+      if (part.type !== 'report') continue;
+      const { added, unchanged, failed } = part.report;
+      log.info('default knowledge ready', { from: path, documents: added.length, unchanged: unchanged.length, failed: failed.length });
+      for (const failure of failed) log.warn('document not read', failure);
     }
   }
   writeFileSync(stamp, JSON.stringify({ version: SEED_VERSION }));
