@@ -13,7 +13,6 @@ import { QA_COEFFICIENTS } from '#agent/bots/qa/coefficients.ts';
 import { calibrateQa } from '#agent/eval/calibrate-qa.ts';
 import { evaluateXquad, readXquadQuestions } from '#agent/eval/xquad.ts';
 import { type KnowledgeBase, openKnowledgeBase } from '#agent/retrieval/knowledge-base.ts';
-import { EdgeError } from '#edge/core/errors.ts';
 import { silentLogger } from '#edge/core/log.ts';
 import { cachePassageTokens } from '#test/support/cache-embeddings.ts';
 import { openOnnxRuntime } from '#test/support/onnx-runtime.ts';
@@ -68,10 +67,6 @@ function print(report: Readonly<Record<string, unknown>>): void {
 
 function requireFile(path: string): string {
   if (existsSync(path)) return resolve(path);
-  throw new EdgeError('E_USAGE', {
-    what: 'the evaluation data is not there',
-    expected: `a file at ${resolve(path)}`,
-    found: 'none',
-    hint: 'Set NEARSIDE_EVAL_DATA to the folder that holds xquad-en/.',
-  });
+  console.error(`The evaluation data is not there: expected ${resolve(path)}. Set NEARSIDE_EVAL_DATA to the folder that holds xquad-en/.`);
+  process.exit(2);
 }
