@@ -1,4 +1,5 @@
 import type { Bot, BotTurn } from '#agent/bot.ts';
+import { runTurn } from '#agent/bots/run-turn.ts';
 import { streamTemplate } from '#agent/bots/template-reply.ts';
 import type { SqliteSaver } from '#agent/memory/sqlite-saver.ts';
 import { threadIdOf } from '#agent/memory/thread-id.ts';
@@ -35,10 +36,8 @@ export function createRecommendBot({ runtime, shop, saver, log }: RecommendBotDe
     info: INFO,
     async *reply(turn: BotTurn, options: CallOptions = {}): AsyncGenerator<ReplyPart> {
       const startedAt = performance.now();
-      const { reply } = (await graph.invoke(
-        { message: turn.text },
-        { ...options, configurable: { thread_id: threadIdOf('recommend', turn.sessionId) }, durability: 'exit' },
-      )) as RecommendStateValue;
+      const config = { ...options, configurable: { thread_id: threadIdOf('recommend', turn.sessionId) }, durability: 'exit' } as const;
+      const { reply }: RecommendStateValue = await runTurn(() => graph.invoke({ message: turn.text }, config), options);
       const products = reply.productIds.map((id) => shop.readProduct(id)).filter((product) => product !== undefined);
       yield* streamTemplate(
         {

@@ -14,7 +14,7 @@ const LIST_LENGTH = 5;
 
 const HELP =
   'I find things in the shop. Tell me what you look for, such as "a waterproof jacket for men under £120, not black", and then ' +
-  'ask for "cheaper ones", "the second one" or "the same in blue".';
+  'ask for "cheaper ones", "the second one" or "the same in blue". For your orders and returns, ask customer support.';
 
 export interface RecommendGraphDependencies {
   readonly shop: ShopDatabase;

@@ -1,4 +1,5 @@
 import type { Bot, BotTurn, KnowledgePort } from '#agent/bot.ts';
+import { runTurn } from '#agent/bots/run-turn.ts';
 import { streamTemplate } from '#agent/bots/template-reply.ts';
 import type { SqliteSaver } from '#agent/memory/sqlite-saver.ts';
 import { threadIdOf } from '#agent/memory/thread-id.ts';
@@ -46,7 +47,7 @@ export function createSupportBot(dependencies: SupportBotDependencies): Bot {
   const today = (): string => (now ? new Date(now()).toISOString().slice(0, 10) : shop.asOf());
   const graph = buildSupportGraph({ shop, flows, knowledge, log, saver, today, router: new IntentRouter({ runtime, flows, log }) });
 
-  async function runTurn(turn: BotTurn, options: CallOptions): Promise<SupportStateValue> {
+  async function converse(turn: BotTurn, options: CallOptions): Promise<SupportStateValue> {
     const config = {
       ...options,
       configurable: { thread_id: threadIdOf('support', turn.sessionId), transcript: renderTranscript(turn) },
@@ -69,7 +70,7 @@ export function createSupportBot(dependencies: SupportBotDependencies): Bot {
     info: INFO,
     async *reply(turn: BotTurn, options: CallOptions = {}): AsyncGenerator<ReplyPart> {
       const startedAt = performance.now();
-      const { said, items, citations, engine, helped } = await runTurn(turn, options);
+      const { said, items, citations, engine, helped } = await runTurn(() => converse(turn, options), options);
       const rung = !helped ? 'abstain' : citations.length > 0 ? 'quote' : 'template';
       yield* streamTemplate({ text: said.join('\n\n'), rung, items, citations, ...(engine ? { engine } : {}) }, turn.sessionId, startedAt);
     },

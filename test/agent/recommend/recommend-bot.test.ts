@@ -249,7 +249,9 @@ describe('ranking', () => {
   });
 
   it('stops when the caller goes away', async () => {
-    await expect(collectReply(bot, 'aborted', 'hats with a brim', { signal: AbortSignal.abort() })).rejects.toThrow();
+    await expect(collectReply(bot, 'aborted', 'hats with a brim', { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: 'E_CANCELLED',
+    });
   });
 });
 

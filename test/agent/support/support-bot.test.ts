@@ -270,7 +270,9 @@ describe('when a part fails', () => {
 
   it('takes a turn again that was cancelled before it got anywhere', async () => {
     const bot = createSupportBot({ runtime: new FakeRuntime(), shop, saver: saver.saver, log: silentLogger });
-    await expect(collectReply(bot, 's1', 'where is my order?', { signal: AbortSignal.abort() })).rejects.toThrow();
+    await expect(collectReply(bot, 's1', 'where is my order?', { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: 'E_CANCELLED',
+    });
     expect((await say('I want to return something')).text).toContain('(Return, step 1 of 7');
   });
 });
