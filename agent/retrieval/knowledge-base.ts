@@ -1,4 +1,6 @@
+import type { CallOptions } from '#edge/contracts/backend.ts';
 import type { AddDocumentsRequest, DocumentInfo, IngestPart } from '#edge/contracts/bot.ts';
+import type { Progress } from '#edge/contracts/progress.ts';
 import type { RuntimePort } from '#edge/contracts/runtime.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { openDatabase } from '#edge/storage/sqlite.ts';
@@ -6,7 +8,7 @@ import { Embedder } from './embedder.ts';
 import { INDEX_MIGRATIONS } from './index-schema.ts';
 import { type IngestOptions, ingest } from './ingest.ts';
 import { KnowledgeIndex } from './knowledge-index.ts';
-import { type ReindexOptions, reindex } from './reindex.ts';
+import { reindex } from './reindex.ts';
 import { type SearchOptions, type SearchResult, search } from './search.ts';
 
 export interface KnowledgeBaseOptions {
@@ -26,7 +28,7 @@ export interface KnowledgeBase extends Disposable {
   /** Throws `E_INDEX_MISMATCH` when the embedding model changed since the documents were added. */
   search(question: string, options?: SearchOptions): Promise<SearchResult>;
   /** Makes all vectors anew with the present embedding model; the old ones serve until it is done. */
-  reindex(options?: ReindexOptions): Promise<void>;
+  reindex(options?: CallOptions): AsyncIterable<Progress>;
   /** The whole text of a document, to which citations point. Throws `E_DOCUMENT_UNKNOWN`. */
   readDocument(id: string): string;
 }

@@ -1,21 +1,21 @@
 import type { CallOptions } from '#edge/contracts/backend.ts';
-import type { OnProgress } from '#edge/contracts/progress.ts';
+import type { Progress } from '#edge/contracts/progress.ts';
 import type { Embedder } from './embedder.ts';
 import { embeddingTexts } from './ingest.ts';
 import type { KnowledgeIndex } from './knowledge-index.ts';
-
-export interface ReindexOptions extends CallOptions {
-  readonly onProgress?: OnProgress;
-}
 
 /** Chunks embedded and written a step. */
 const STEP = 16;
 
 /**
- * Makes all vectors anew with the present model, beside the old ones, and switches over in one transaction. A crash or a cancellation
+ * Makes all vectors anew with the present model, beside the old ones, and switches over in one transaction at the end. A crash or a cancellation
  * leaves the old ones in use.
  */
-export async function reindex(index: KnowledgeIndex, embedder: Embedder, options: ReindexOptions = {}): Promise<void> {
+export async function* reindex(
+  index: KnowledgeIndex,
+  embedder: Embedder,
+  options: CallOptions = {},
+): AsyncGenerator<Progress, void, undefined> {
   const ids = index.chunkIds();
   if (ids.length === 0) return;
   const { maker } = await embedder.embedPassages(['probe'], options);
@@ -30,7 +30,7 @@ export async function reindex(index: KnowledgeIndex, embedder: Embedder, options
         for (const sentence of chunk.sentences) index.vectors.insert('sentence', sentence.id, vectors[next++] as Float32Array, generation);
       }
     });
-    options.onProgress?.({ label: 'embedding anew', done: start + chunks.length, total: ids.length, unit: 'chunks' });
+    yield { label: 'embedding anew', done: start + chunks.length, total: ids.length, unit: 'chunks' };
   }
   index.transact(() => index.vectors.adopt(generation, maker));
 }

@@ -24,6 +24,7 @@ import {
 } from '#edge/contracts/bot.ts';
 import type { ChatMessage } from '#edge/contracts/generate.ts';
 import type { ReplyPart } from '#edge/contracts/parts.ts';
+import type { Progress } from '#edge/contracts/progress.ts';
 import type { RuntimePort } from '#edge/contracts/runtime.ts';
 import type { Recorder } from '#edge/contracts/telemetry.ts';
 import { EdgeError } from '#edge/core/errors.ts';
@@ -106,7 +107,7 @@ export class AgentHost implements BotPort {
     const sessionId = request.sessionId ?? newId('session');
     const release = await this.#lockSession(sessionId);
     try {
-      const history = request.sessionId ? this.#parts.sessions.read(sessionId) : request.messages.slice(0, -1);
+      const history = this.#history(bot, sessionId) ?? request.messages.slice(0, -1);
       yield* this.#answer(bot, { sessionId, text: message.content, history }, options);
     } finally {
       release();
@@ -152,6 +153,11 @@ export class AgentHost implements BotPort {
     return { removed: this.#parts.knowledge.removeDocuments(idsOrSources) };
   }
 
+  async *reindexDocuments(options?: CallOptions): AsyncGenerator<Progress, void, undefined> {
+    await this.#parts.ready;
+    yield* this.#parts.knowledge.reindex(options);
+  }
+
   async listSessions(): Promise<readonly SessionInfo[]> {
     return this.#parts.sessions.list();
   }
@@ -172,6 +178,20 @@ export class AgentHost implements BotPort {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled(this.#turns.values());
     this.#parts.close();
+  }
+
+  /** What a session remembers; `undefined` for one that begins. A session stays with its bot. */
+  #history(bot: Bot, sessionId: string): readonly ChatMessage[] | undefined {
+    const owner = this.#parts.sessions.botOf(sessionId);
+    if (owner !== undefined && owner !== bot.info.id) {
+      throw new EdgeError('E_BAD_REQUEST', {
+        what: `session "${sessionId}" cannot go on`,
+        expected: `bot "${owner}"`,
+        found: `bot "${bot.info.id}"`,
+        hint: 'Begin a new session for another bot.',
+      });
+    }
+    return owner === undefined ? undefined : this.#parts.sessions.read(sessionId);
   }
 
   async #lockSession(sessionId: string): Promise<() => void> {

@@ -17,6 +17,7 @@ const peer = connectParent<RuntimeMethods, BotMethods>(
     addDocuments: (request, context) => host.addDocuments(request, context),
     listDocuments: () => host.listDocuments(),
     removeDocuments: (idsOrSources) => host.removeDocuments(idsOrSources),
+    reindexDocuments: (_, context) => host.reindexDocuments(context),
     listSessions: () => host.listSessions(),
     readSession: (id) => host.readSession(id),
     deleteSession: async (id) => void (await host.deleteSession(id)),

@@ -2,6 +2,7 @@
 import type { BotPort, BotRequest, IngestPart } from '#edge/contracts/bot.ts';
 import { NO_USAGE } from '#edge/contracts/generate.ts';
 import type { Citation, ReplyPart, ResponseEnd } from '#edge/contracts/parts.ts';
+import type { Progress } from '#edge/contracts/progress.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import type { NearsideExtension } from '#edge/serve/openai/to-chunks.ts';
 import type { TelemetryStatus } from '#edge/telemetry/telemetry.ts';
@@ -28,6 +29,7 @@ export class HttpDevice implements DeviceClient {
       listDocuments: async () =>
         (await this.#json<{ documents: Awaited<ReturnType<BotPort['listDocuments']>> }>('/api/v1/documents')).documents,
       removeDocuments: (names) => this.#removeDocuments(names),
+      reindexDocuments: (options) => this.#events<Progress>('/api/v1/documents/reindex', {}, options?.signal),
       listSessions: async () => (await this.#json<{ sessions: Awaited<ReturnType<BotPort['listSessions']>> }>('/api/v1/sessions')).sessions,
       readSession: async (id) =>
         (await this.#json<{ messages: Awaited<ReturnType<BotPort['readSession']>> }>(`/api/v1/sessions/${encodeURIComponent(id)}`))

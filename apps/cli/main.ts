@@ -82,6 +82,10 @@ docs
   .description('remove documents, by id or source')
   .addOption(json())
   .action(async (...args) => (await import('./commands/docs.ts')).removeDocuments(...args));
+docs
+  .command('reindex')
+  .description('make all vectors anew, after a change of the embedding model')
+  .action(async (...args) => (await import('./commands/docs.ts')).reindexDocuments(...args));
 
 program
   .command('pull [model...]')

@@ -58,6 +58,8 @@ export class BotHost implements BotPort {
     this.#child.leaseStream((peer) => peer.stream('addDocuments', request, options));
   listDocuments: BotPort['listDocuments'] = () => this.#child.lease((peer) => peer.call('listDocuments', undefined));
   removeDocuments: BotPort['removeDocuments'] = (names) => this.#child.lease((peer) => peer.call('removeDocuments', names));
+  reindexDocuments: BotPort['reindexDocuments'] = (options) =>
+    this.#child.leaseStream((peer) => peer.stream('reindexDocuments', undefined, options));
   listSessions: BotPort['listSessions'] = () => this.#child.lease((peer) => peer.call('listSessions', undefined));
   readSession: BotPort['readSession'] = (id) => this.#child.lease((peer) => peer.call('readSession', id));
   deleteSession: BotPort['deleteSession'] = (id) => this.#child.lease((peer) => peer.call('deleteSession', id));

@@ -79,6 +79,8 @@ export interface BotPort {
   listDocuments(): Promise<readonly DocumentInfo[]>;
   /** Removes by document id or source; unknown ones throw `E_DOCUMENT_UNKNOWN`. */
   removeDocuments(idsOrSources: readonly string[]): Promise<{ readonly removed: number }>;
+  /** Makes the vectors of all documents anew with the present embedding model. */
+  reindexDocuments(options?: CallOptions): AsyncIterable<Progress>;
   listSessions(): Promise<readonly SessionInfo[]>;
   readSession(id: string): Promise<readonly ChatMessage[]>;
   deleteSession(id: string): Promise<void>;

@@ -116,6 +116,16 @@ describe('the bots on the command line', () => {
     expect((await ask('qa', 'Who built the zeppelin of the harbour museum?')).answer).not.toMatch(/Ada Quill/);
   }, 120_000);
 
+  it('qa begins a session under a name, goes on with it, and keeps it to itself', async () => {
+    const first = await ask('qa', QUESTION, 'my-own-session');
+    expect(first.session).toBe('my-own-session');
+    await ask('qa', 'And an unopened one?', 'my-own-session');
+    const { messages } = (await (await fetch(`${device.url}/api/v1/sessions/my-own-session`)).json()) as { messages: unknown[] };
+    expect(messages).toHaveLength(4);
+    const { stdout } = await nearside(['ask', 'recommend', 'a tent', '--session', 'my-own-session', '--json'], { home });
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'E_BAD_REQUEST', message: expect.stringContaining('bot "qa"') } });
+  }, 60_000);
+
   it('names a document that it cannot read, and reads the rest', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'nearside-docs-'));
     writeFileSync(join(folder, 'good.md'), '# Good\n\nThe lighthouse has 214 steps.\n');

@@ -111,6 +111,8 @@ describe('/api/v1', () => {
     expect(JSON.parse(broken.at(-1) ?? '')).toMatchObject({ error: { code: 'E_DISK_FULL' } });
     expect(recorder.events).toHaveLength(2);
     expect(await json(app.request('/api/v1/documents'))).toEqual({ documents: [] });
+    const reindexed = await app.request('/api/v1/documents/reindex', post({}));
+    expect(await reindexed.text()).toContain('"label":"embedding anew"');
     const path = `/api/v1/documents/${encodeURIComponent('demo/policies/returns.md')}`;
     expect(await json(app.request(path, { method: 'DELETE' }))).toEqual({ removed: 1 });
     expect((await app.request('/api/v1/documents/nothing', { method: 'DELETE' })).status).toBe(404);

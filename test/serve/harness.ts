@@ -128,6 +128,10 @@ export class ScriptedBots implements BotPort {
     return { removed: 1 };
   }
 
+  async *reindexDocuments() {
+    yield { label: 'embedding anew', done: 1, total: 1, unit: 'chunks' } as const;
+  }
+
   async listSessions() {
     return [...this.#sessions].map(([id, messages]) => ({
       id,

@@ -6,6 +6,9 @@ import type { RankedSentence } from './select-sentences.ts';
 /** A second sentence is shown when it is at least this likely compared to the first. */
 const SECOND_SHARE = 0.4;
 
+/** Text around a quote that goes with it, each side. */
+const CONTEXT_CHARACTERS = 400;
+
 /** The one or two sentences to show, the second only when it is nearly as likely; of one passage, in reading order. */
 export function chooseQuotes([first, second]: readonly RankedSentence[]): RankedSentence[] {
   if (!first) return [];
@@ -17,6 +20,7 @@ export function chooseQuotes([first, second]: readonly RankedSentence[]): Ranked
 /** The citation of a span of a passage. */
 export function citationOf(hit: SearchHit, span: Span, number: number): Citation {
   const { chunk } = hit;
+  const [from, to] = [span.start - chunk.start, span.end - chunk.start];
   return {
     number,
     documentId: chunk.documentId,
@@ -24,7 +28,9 @@ export function citationOf(hit: SearchHit, span: Span, number: number): Citation
     title: chunk.path.join(' > '),
     start: span.start,
     end: span.end,
-    text: chunk.text.slice(span.start - chunk.start, span.end - chunk.start),
+    text: chunk.text.slice(from, to),
+    before: chunk.text.slice(Math.max(0, from - CONTEXT_CHARACTERS), from),
+    after: chunk.text.slice(to, to + CONTEXT_CHARACTERS),
     ...(chunk.page === undefined ? {} : { page: chunk.page }),
   };
 }

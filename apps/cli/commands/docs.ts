@@ -67,3 +67,12 @@ export const removeDocuments = action(async (context, names: readonly string[]) 
   if (context.json) return printJson(result);
   say(`${result.removed} removed`);
 });
+
+/** `nearside docs reindex`: after a change of the embedding model. */
+export const reindexDocuments = action(async (context) => {
+  await using device = await connectDevice(context);
+  const progress = progressReporter();
+  for await (const step of device.bots.reindexDocuments({ signal: context.signal })) progress.onProgress(step);
+  progress.end();
+  say('all vectors are of the present embedding model');
+});

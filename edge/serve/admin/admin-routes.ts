@@ -60,6 +60,11 @@ function addDocumentRoutes(app: Hono<ServeEnv>, { bots, recorder, settings }: Se
     const route = routeOf(c);
     return sseResponse(c, parts, { onError: (error) => recordFailure(recorder, error, route) });
   });
+  app.post('/api/v1/documents/reindex', async (c) => {
+    const parts = await begun(bots.reindexDocuments({ signal: callSignal(c) }), () => true);
+    const route = routeOf(c);
+    return sseResponse(c, parts, { onError: (error) => recordFailure(recorder, error, route) });
+  });
   // The rest of the path is an id or a source; a source (a path, a URL) holds slashes.
   app.delete('/api/v1/documents/:name{.+}', async (c) => c.json(await bots.removeDocuments([c.req.param('name')])));
 }

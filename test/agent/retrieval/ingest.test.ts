@@ -90,7 +90,7 @@ test('never mixes vectors of two models; embedding anew mends it', async () => {
   using after = newKnowledge(new RenamedRuntime('another-model'), path);
   await expectCode(after.search('tents'), 'E_INDEX_MISMATCH');
   await expectCode(add(after, { paths: [join(folder, 'b.txt')] }), 'E_INDEX_MISMATCH');
-  await after.reindex();
+  expect((await Array.fromAsync(after.reindex())).length).toBeGreaterThan(0);
   expect((await after.search('tents')).hits[0]?.chunk.text).toBe('Tents are dry.');
   expect((await add(after, { paths: [join(folder, 'b.txt')] })).added.length).toBe(1);
 });
