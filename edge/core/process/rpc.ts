@@ -209,13 +209,18 @@ export function createRpcPeer<Remote extends RpcMethods, Local extends RpcMethod
   };
 }
 
-/** Sends what has gathered since the last turn of the event loop as one message. */
+/** Least time between two messages of one stream; a reader sees no delay, and decoding on the same cores is not disturbed a token. */
+const BATCH_MS = 25;
+
+/** Sends the first items at once, and then what has gathered as one message every {@link BATCH_MS}. */
 async function sendBatched(items: AsyncIterable<unknown>, signal: AbortSignal, send: (batch: unknown[]) => void): Promise<void> {
   let batch: unknown[] = [];
-  let scheduled: NodeJS.Immediate | undefined;
+  let scheduled: NodeJS.Timeout | undefined;
+  let sentAt = Number.NEGATIVE_INFINITY;
   const flush = (): void => {
-    if (scheduled) clearImmediate(scheduled);
+    clearTimeout(scheduled);
     scheduled = undefined;
+    sentAt = performance.now();
     if (batch.length > 0) send(batch);
     batch = [];
   };
@@ -223,7 +228,7 @@ async function sendBatched(items: AsyncIterable<unknown>, signal: AbortSignal, s
     for await (const item of items) {
       if (signal.aborted) throw abortError(signal);
       batch.push(item);
-      scheduled ??= setImmediate(flush);
+      scheduled ??= setTimeout(flush, Math.max(0, sentAt + BATCH_MS - performance.now()));
     }
   } finally {
     flush();
