@@ -13,11 +13,11 @@ import { QA_COEFFICIENTS } from '#agent/bots/qa/coefficients.ts';
 import { calibrateQa } from '#agent/eval/calibrate-qa.ts';
 import { evaluateXquad, readXquadQuestions } from '#agent/eval/xquad.ts';
 import { type KnowledgeBase, openKnowledgeBase } from '#agent/retrieval/knowledge-base.ts';
+import { openModelStore } from '#apps/device/device.ts';
+import { loadConfig } from '#edge/config/load.ts';
 import { silentLogger } from '#edge/core/log.ts';
+import { EdgeRuntime } from '#edge/runtime/edge-runtime.ts';
 import { cachePassageTokens } from '#test/support/cache-embeddings.ts';
-import { openOnnxRuntime } from '#test/support/onnx-runtime.ts';
-
-const EMBED_MODEL = 'e5-small-v2';
 
 const { values } = parseArgs({
   options: {
@@ -34,16 +34,32 @@ const questionsFile = requireFile(join(values.data ?? evalData, `xquad-en/questi
 const questions = readXquadQuestions(questionsFile).slice(0, values.limit === undefined ? undefined : Number(values.limit));
 
 const startedAt = performance.now();
-await using runtime = await openOnnxRuntime(EMBED_MODEL);
+const config = loadConfig();
+const recorder = { event: () => undefined, observe: () => undefined };
+await using runtime = new EdgeRuntime({ config, store: openModelStore(config, silentLogger), recorder, log: silentLogger });
 using knowledge = openKnowledgeBase({ path: ':memory:', runtime: cachePassageTokens(runtime), log: silentLogger });
 await readCorpus(knowledge, corpus);
 if (values.calibrate) {
   const { coefficients, crossValidated } = await calibrateQa(knowledge, questions, progress);
   writeFileSync(new URL('../agent/bots/qa/coefficients.json', import.meta.url), `${JSON.stringify(coefficients, null, 2)}\n`);
-  print({ suite: 'xquad', calibrated: true, n: questions.length, crossValidated, seconds: secondsSince(startedAt), model: EMBED_MODEL });
+  print({
+    suite: 'xquad',
+    calibrated: true,
+    n: questions.length,
+    crossValidated,
+    seconds: secondsSince(startedAt),
+    model: config.runtime.models.embed,
+  });
 } else {
   const metrics = await evaluateXquad(knowledge, questions, QA_COEFFICIENTS, progress);
-  print({ suite: 'xquad', split: values.split, n: questions.length, metrics, seconds: secondsSince(startedAt), model: EMBED_MODEL });
+  print({
+    suite: 'xquad',
+    split: values.split,
+    n: questions.length,
+    metrics,
+    seconds: secondsSince(startedAt),
+    model: config.runtime.models.embed,
+  });
 }
 
 async function readCorpus(target: KnowledgeBase, path: string): Promise<void> {
