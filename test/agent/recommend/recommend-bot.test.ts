@@ -248,6 +248,10 @@ describe('ranking', () => {
     expect(lines.join()).not.toContain('brim');
   });
 
+  it('refuses a message that nobody types, with a code', async () => {
+    await expect(say('a tent '.repeat(1000))).rejects.toMatchObject({ code: 'E_CONTEXT_OVERFLOW' });
+  });
+
   it('stops when the caller goes away', async () => {
     await expect(collectReply(bot, 'aborted', 'hats with a brim', { signal: AbortSignal.abort() })).rejects.toMatchObject({
       code: 'E_CANCELLED',

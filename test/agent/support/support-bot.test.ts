@@ -268,6 +268,12 @@ describe('when a part fails', () => {
     expect(lines.join()).not.toContain('mangoes');
   });
 
+  it('refuses a message that nobody types, with a code, and goes on with the next', async () => {
+    await say('where is my order?');
+    await expect(say(`${EMAIL} `.repeat(1000))).rejects.toMatchObject({ code: 'E_CONTEXT_OVERFLOW' });
+    expect((await say(EMAIL)).text).toContain('step 2 of 3');
+  });
+
   it('takes a turn again that was cancelled before it got anywhere', async () => {
     const bot = createSupportBot({ runtime: new FakeRuntime(), shop, saver: saver.saver, log: silentLogger });
     await expect(collectReply(bot, 's1', 'where is my order?', { signal: AbortSignal.abort() })).rejects.toMatchObject({
