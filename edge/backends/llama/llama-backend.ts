@@ -33,6 +33,7 @@ async function generatorOf(native: NativeModel, spec: LoadSpec, signal: AbortSig
     sequences,
     contextTokens,
     prefillChunk: prefillChunk(provider),
+    threads: info.threads,
     engine: refOf(info),
   });
   return {

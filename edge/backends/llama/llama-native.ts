@@ -55,13 +55,18 @@ export class NativeModel {
     this.version = llama.llamaCppRelease.release;
   }
 
+  /** Threads of the next evaluations, at most those that the context was made with. */
+  set threads(count: number) {
+    this.#llama.maxThreads = count;
+  }
+
   /** @throws EdgeError `E_MEMORY_BUDGET` when the context cannot be allocated. */
   createContext(spec: LoadSpec, contextTokens: number, signal?: AbortSignal): Promise<LlamaContext> {
     return this.#allocate(spec, contextTokens, signal, () =>
       this.model.createContext({
         contextSize: contextTokens,
         sequences: spec.sequences,
-        threads: spec.threads,
+        threads: { ideal: spec.threads, min: 1 },
         // The planner did the sum, knowing the control group's limit, which the library does not.
         ignoreMemorySafetyChecks: true,
         ...(signal ? { createSignal: signal } : {}),

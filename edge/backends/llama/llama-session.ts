@@ -10,6 +10,7 @@ import type { LlamaContext, LlamaContextSequence, LlamaGrammarEvaluationState, N
 import { PENALTY_WINDOW, resolveSampling, toGrammarSchema } from './llama-options.ts';
 import { PromptTokenizer } from './llama-template.ts';
 import { TokenText } from './llama-text.ts';
+import { ThreadGovernor } from './llama-threads.ts';
 
 export interface SessionOptions {
   readonly native: NativeModel;
@@ -18,6 +19,8 @@ export interface SessionOptions {
   readonly contextTokens: number;
   /** Tokens evaluated between two looks at the cancellation signal. */
   readonly prefillChunk: number;
+  /** Most threads an evaluation may use. */
+  readonly threads: number;
   readonly engine: EngineRef;
 }
 
@@ -25,10 +28,12 @@ export class LlamaSession {
   readonly #options: SessionOptions;
   readonly #tokenizer: PromptTokenizer;
   readonly #sequences: Pool<LlamaContextSequence>;
+  readonly #governor: ThreadGovernor;
 
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#tokenizer = new PromptTokenizer(options.native, options.contextTokens);
+    this.#governor = new ThreadGovernor(options.threads);
     this.#sequences = new Pool(Array.from({ length: options.sequences }, () => options.context.getSequence()));
   }
 
@@ -52,8 +57,10 @@ export class LlamaSession {
     let prefilledAt: number | undefined;
     let shownAt: number | undefined;
     const last = await this.#prefill(sequence, prompt.slice(cachedTokens), signal);
+    let stepAt: number | undefined;
     for await (const token of sequence.evaluate(last, evaluateOptions(request, grammar, recent))) {
       prefilledAt ??= performance.now();
+      if (stepAt !== undefined) this.#govern(performance.now() - stepAt);
       throwIfAborted(signal, 'generate');
       completionTokens++;
       recent.push(token);
@@ -68,6 +75,7 @@ export class LlamaSession {
         finishReason = 'length';
         break;
       }
+      stepAt = performance.now();
     }
     const rest = stops.flush();
     if (rest) yield { type: 'text-delta', text: rest };
@@ -125,6 +133,15 @@ export class LlamaSession {
       }
     }
     return sum / (tokens.length - from);
+  }
+
+  #govern(stepMs: number): void {
+    const wasOneBetter = this.#governor.isOneBetter;
+    this.#governor.observe(stepMs);
+    this.#options.native.threads = this.#governor.threads;
+    if (this.#governor.isOneBetter !== wasOneBetter) {
+      process.stderr.write(`decoding with ${wasOneBetter ? 'all threads again' : 'one thread: a busy neighbour stalls more of them'}\n`);
+    }
   }
 
   /** A free sequence: the one that remembers the longest beginning of these tokens. */
