@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { BotId, FeedbackRequest, SessionInfo } from '#edge/contracts/bot.ts';
 import type { ChatMessage } from '#edge/contracts/generate.ts';
 import { EdgeError } from '#edge/core/errors.ts';
@@ -9,8 +10,10 @@ const MIGRATIONS = [
     id TEXT PRIMARY KEY,
     bot TEXT NOT NULL,
     title TEXT NOT NULL,
-    updated_at TEXT NOT NULL
+    updated_at TEXT NOT NULL,
+    transcript_hash TEXT NOT NULL
   ) STRICT;
+  CREATE INDEX sessions_transcript ON sessions (transcript_hash);
   CREATE TABLE messages (
     id INTEGER PRIMARY KEY,
     session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
@@ -69,10 +72,10 @@ export class SessionStore implements Disposable {
       }
       this.#database
         .prepare(
-          `INSERT INTO sessions (id, bot, title, updated_at) VALUES (?, ?, ?, ?)
-           ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at`,
+          `INSERT INTO sessions (id, bot, title, updated_at, transcript_hash) VALUES (?, ?, ?, ?, ?)
+           ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, transcript_hash = excluded.transcript_hash`,
         )
-        .run(sessionId, bot, title, now);
+        .run(sessionId, bot, title, now, hashOf([...(owner === undefined ? [] : this.read(sessionId)), ...messages]));
       const insert = this.#database.prepare('INSERT INTO messages (session_id, role, content) VALUES (?, ?, ?)');
       for (const { role, content } of messages) insert.run(sessionId, role, content);
     })();
@@ -82,6 +85,17 @@ export class SessionStore implements Disposable {
   botOf(sessionId: string): BotId | undefined {
     const row = this.#database.prepare('SELECT bot FROM sessions WHERE id = ?').get(sessionId) as { bot: BotId } | undefined;
     return row?.bot;
+  }
+
+  /**
+   * The session of a bot whose whole conversation is this one: how a client that sends the history instead of a session
+   * id, as every OpenAI client does, goes on with what the bot remembers.
+   */
+  findByTranscript(bot: BotId, messages: readonly ChatMessage[]): string | undefined {
+    const row = this.#database
+      .prepare('SELECT id FROM sessions WHERE bot = ? AND transcript_hash = ? ORDER BY updated_at DESC LIMIT 1')
+      .get(bot, hashOf(messages)) as { id: string } | undefined;
+    return row?.id;
   }
 
   /** All sessions, the latest first. */
@@ -133,6 +147,12 @@ export class SessionStore implements Disposable {
   #require(id: string): void {
     if (this.botOf(id) === undefined) throw new EdgeError('E_SESSION_UNKNOWN', { what: `there is no session "${id}"` });
   }
+}
+
+/** SHA-256 over what user and assistant said. */
+function hashOf(messages: readonly ChatMessage[]): string {
+  const said = messages.filter(({ role }) => role === 'user' || role === 'assistant').map(({ role, content }) => [role, content]);
+  return createHash('sha256').update(JSON.stringify(said)).digest('hex');
 }
 
 function titleOf(messages: readonly ChatMessage[]): string {

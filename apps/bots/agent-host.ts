@@ -5,9 +5,10 @@ import { createQaBot } from '#agent/bots/qa/qa-bot.ts';
 import { createRecommendBot } from '#agent/bots/recommend/recommend-bot.ts';
 import { createSupportBot } from '#agent/bots/support/support-bot.ts';
 import { openSessionStore, type SessionStore } from '#agent/memory/session-store.ts';
-import { openSaver } from '#agent/memory/sqlite-saver.ts';
+import { openSaver, type SqliteSaver } from '#agent/memory/sqlite-saver.ts';
+import { threadIdOf } from '#agent/memory/thread-id.ts';
 import { type KnowledgeBase, openKnowledgeBase } from '#agent/retrieval/knowledge-base.ts';
-import { openShop, type ShopDatabase } from '#agent/shop/shop-database.ts';
+import { openShop } from '#agent/shop/shop-database.ts';
 import type { Config } from '#edge/config/schema.ts';
 import type { CallOptions } from '#edge/contracts/backend.ts';
 import {
@@ -64,8 +65,9 @@ export function openAgentHost(dependencies: AgentHostDependencies): AgentHost {
       sessions[Symbol.dispose]();
       checkpoints[Symbol.dispose]();
       knowledge[Symbol.dispose]();
+      shop[Symbol.dispose]();
     },
-    shop,
+    saver,
   });
 }
 
@@ -73,7 +75,7 @@ interface AgentHostParts extends AgentHostDependencies {
   readonly bots: Readonly<Record<BotId, Bot>>;
   readonly knowledge: KnowledgeBase;
   readonly sessions: SessionStore;
-  readonly shop: ShopDatabase;
+  readonly saver: SqliteSaver;
   /** Resolves when the default knowledge is in. */
   readonly ready: Promise<void>;
   readonly close: () => void;
@@ -104,10 +106,11 @@ export class AgentHost implements BotPort {
       });
     }
     await this.#parts.ready;
-    const sessionId = request.sessionId ?? newId('session');
+    const earlier = request.messages.slice(0, -1);
+    const sessionId = request.sessionId ?? this.#continued(bot, earlier) ?? newId('session');
     const release = await this.#lockSession(sessionId);
     try {
-      const history = this.#history(bot, sessionId) ?? request.messages.slice(0, -1);
+      const history = this.#history(bot, sessionId) ?? earlier;
       yield* this.#answer(bot, { sessionId, text: message.content, history }, options);
     } finally {
       release();
@@ -167,7 +170,10 @@ export class AgentHost implements BotPort {
   }
 
   async deleteSession(id: string): Promise<void> {
-    this.#parts.sessions.delete(id);
+    const { sessions, saver } = this.#parts;
+    const bot = sessions.botOf(id);
+    sessions.delete(id);
+    if (bot) await saver.deleteThread(threadIdOf(bot, id));
   }
 
   async addFeedback(request: FeedbackRequest): Promise<void> {
@@ -178,6 +184,11 @@ export class AgentHost implements BotPort {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled(this.#turns.values());
     this.#parts.close();
+  }
+
+  /** The session of a client that sends its history and no session id. */
+  #continued(bot: Bot, earlier: readonly ChatMessage[]): string | undefined {
+    return earlier.length > 0 ? this.#parts.sessions.findByTranscript(bot.info.id, earlier) : undefined;
   }
 
   /** What a session remembers; `undefined` for one that begins. A session stays with its bot. */

@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import OpenAI from 'openai';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openFleetDatabase } from '#apps/fleet/query.ts';
@@ -146,6 +147,33 @@ describe('the bots on the command line', () => {
     const second = await ask('recommend', 'tell me more about the second one', first.session);
     expect(second.answer).toContain(first.items[1]?.title ?? 'a second item');
   }, 60_000);
+
+  it('support leads through a return, for a client that sends its history and no session id', async () => {
+    const client = new OpenAI({ baseURL: `${device.url}/v1`, apiKey: 'none', maxRetries: 0 });
+    const messages: { role: 'user' | 'assistant'; content: string }[] = [];
+    const say = async (content: string): Promise<string> => {
+      messages.push({ role: 'user', content });
+      const reply = (await client.chat.completions.create({ model: 'bot/support', messages })).choices[0]?.message.content ?? '';
+      messages.push({ role: 'assistant', content: reply });
+      return reply;
+    };
+    await say('I want to return something');
+    await say('alex.morgan@example.com');
+    await say('FH-100001');
+    for (let turn = 0; turn < 6 && !/R-\d+/.test(messages.at(-1)?.content ?? ''); turn++) {
+      const asked = messages.at(-1)?.content ?? '';
+      await say(
+        /confirm|shall I|yes or no/i.test(asked)
+          ? 'yes'
+          : /why|reason/i.test(asked)
+            ? 'it is too small'
+            : /opened/i.test(asked)
+              ? 'unopened'
+              : '1',
+      );
+    }
+    expect(messages.at(-1)?.content).toMatch(/R-\d+/);
+  }, 120_000);
 
   it('support asks who you are before it tells anything', async () => {
     const reply = await ask('support', 'Where is my order?');

@@ -63,7 +63,7 @@ async function answerAsk(
   }
   const corrected = correct(state, waiting, host);
   if (corrected) return corrected;
-  const told = tellingSlots(state, flow, host);
+  const told = tellingSlots(state, flow);
   if (told[step.slot] !== undefined) return take(state, flow, told, step);
   const switched = switchFlow(state, flow, host);
   if (switched) return switched;
@@ -99,14 +99,13 @@ function take(state: SupportStateValue, flow: Flow, values: Slots, step: FlowSte
 }
 
 /** What the message says of the flow's slots without being asked, where it says something new. */
-function tellingSlots(state: SupportStateValue, flow: Flow, host: RouteDependencies): Slots {
-  const context = slotContext(state, host);
+function tellingSlots(state: SupportStateValue, flow: Flow): Slots {
   const found = flow.steps.flatMap((step): (readonly [SlotId, string])[] => {
-    if (step.kind !== 'ask' || !SLOTS[step.slot].isTelling) return [];
+    if (step.kind !== 'ask') return [];
     // Once a customer is known, an order number names an order, not a proof; before, it is the other way round.
     if (step.slot === 'proof' && state.customer !== null) return [];
     if (step.slot === 'order' && state.customer === null) return [];
-    const value = SLOTS[step.slot].parse(state.message, context);
+    const value = SLOTS[step.slot].tell?.(state.message);
     return value === undefined || value === state.slots[step.slot] ? [] : [[step.slot, value]];
   });
   return Object.fromEntries(found);
@@ -119,14 +118,14 @@ function correct(
   host: RouteDependencies,
 ): Command | undefined {
   const context = slotContext(state, host);
-  const told = tellingSlots(state, flow, host);
+  const told = tellingSlots(state, flow);
   const atConfirm = waiting.kind === 'confirm';
   const mayCorrect = atConfirm ? !YES.test(text) || CORRECTION.test(text) : CORRECTION.test(text);
   const asks = flow.steps.filter((step) => step.kind === 'ask');
   const target = asks.find(({ slot }) => {
     const filled = state.slots[slot];
     if (filled === undefined || SLOTS[slot].isFreeText) return false;
-    if (SLOTS[slot].isTelling) return told[slot] !== undefined && (slot !== 'order' || /\d{6}/.test(text) || mayCorrect);
+    if (told[slot] !== undefined) return true;
     if (!mayCorrect || QUESTION.test(text)) return false;
     const value = SLOTS[slot].parse(state.message, context);
     return value !== undefined && value !== filled;
@@ -209,7 +208,7 @@ function offerAfter(state: SupportStateValue, answer: KnowledgeAnswer, host: Rou
 
 function begin(state: SupportStateValue, id: string, host: RouteDependencies): Command {
   const flow = host.flows.find((candidate) => candidate.id === id) as Flow;
-  const slots = { ...state.slots, ...tellingSlots(state, flow, host) };
+  const slots = { ...state.slots, ...tellingSlots(state, flow) };
   const provesAnew = slots.email !== state.slots.email && state.slots.email !== undefined;
   const update: SupportUpdate = {
     ...withoutFlow(state),

@@ -26,8 +26,8 @@ export interface Slot {
   readonly choices?: (context: SlotContext) => readonly Choice[];
   /** The value when it follows from what is known. */
   readonly infer?: (context: SlotContext) => string | undefined;
-  /** Can be read out of any message without being asked for. */
-  readonly isTelling?: true;
+  /** The value in a message that answers another question, or none; absent when only a direct answer counts. */
+  readonly tell?: (text: string) => string | undefined;
   /** May be read out of the message that began the flow. */
   readonly isInOpening?: true;
   /** Any sentence will do. */
@@ -57,14 +57,15 @@ const REASONS: readonly (readonly [Choice, RegExp])[] = [
 ];
 
 export const SLOTS: Readonly<Record<SlotId, Slot>> = {
-  email: { isTelling: true, parse: (text) => EMAIL.exec(text)?.[0].toLowerCase() },
+  email: { tell: parseEmail, parse: parseEmail },
   proof: {
-    isTelling: true,
+    tell: parseProof,
     infer: ({ customer }) => (customer === null ? undefined : CONFIRMED),
-    parse: (text) => parseOrderNumber(text) ?? parsePostcode(text),
+    parse: parseProof,
   },
   order: {
-    isTelling: true,
+    // "1" may be a choice of any list: only a number in full names an order by itself.
+    tell: parseOrderNumber,
     needsIdentity: true,
     choices: (context) => ordersOf(context).map((order) => ({ value: order.id, label: describeOrder(order, context) })),
     infer: ({ slots }) => parseOrderNumber(slots.proof ?? ''),
@@ -80,7 +81,7 @@ export const SLOTS: Readonly<Record<SlotId, Slot>> = {
   reason: { isInOpening: true, choices: () => REASONS.map(([choice]) => choice), parse: parseReason },
   contact: {
     infer: ({ slots, customer }) => (customer === null ? undefined : slots.email),
-    parse: (text) => EMAIL.exec(text)?.[0].toLowerCase() ?? PHONE.exec(text)?.[0].trim(),
+    parse: (text) => parseEmail(text) ?? PHONE.exec(text)?.[0].trim(),
   },
   summary: { isFreeText: true, parse: (text) => (text.trim().split(/\s+/).length >= 2 ? text.trim().slice(0, 2000) : undefined) },
 };
@@ -89,6 +90,14 @@ export const SLOTS: Readonly<Record<SlotId, Slot>> = {
 export function parseOrderNumber(text: string): string | undefined {
   const match = ORDER_NUMBER.exec(text);
   return match ? `FH-${match[1] ?? match[2]}` : undefined;
+}
+
+function parseEmail(text: string): string | undefined {
+  return EMAIL.exec(text)?.[0].toLowerCase();
+}
+
+function parseProof(text: string): string | undefined {
+  return parseOrderNumber(text) ?? parsePostcode(text);
 }
 
 function parsePostcode(text: string): string | undefined {

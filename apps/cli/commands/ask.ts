@@ -31,7 +31,11 @@ export const chat = action(async (context, bot: string | undefined, options: { s
   const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: process.stdin.isTTY, prompt: '> ' });
   context.signal.addEventListener('abort', () => lines.close());
   if (process.stdin.isTTY) say(`talking to bot/${id}, session ${sessionId}; an empty line or Ctrl-D ends it`);
-  lines.prompt();
+  const prompt = (): void => {
+    // A pipe may have ended while the bot answered.
+    if (process.stdin.isTTY) lines.prompt();
+  };
+  prompt();
   for await (const line of lines) {
     if (line.trim() === '') break;
     if (!process.stdin.isTTY) print(paint('dim', `> ${line}`));
@@ -42,7 +46,7 @@ export const chat = action(async (context, bot: string | undefined, options: { s
       printError(error, false);
     }
     print('');
-    lines.prompt();
+    prompt();
   }
   lines.close();
 });

@@ -56,6 +56,16 @@ const registered = (): string[] =>
     .map((productId) => shop.findReturn('FH-100001', productId)?.id)
     .filter((id) => id !== undefined);
 
+describe('a choice by its number', () => {
+  it('is one of the list that was shown, not of another one', async () => {
+    const answers = await dialogue('I want to return something', EMAIL, 'FH-100001', '1', 'unopened', 'it is too small', 'yes');
+    expect(answers[2]).toContain('1. ');
+    expect(answers[5]).toContain('from order FH-100001, unopened');
+    expect(answers[6]).toContain('R-1001');
+    expect(registered()).toHaveLength(1);
+  });
+});
+
 describe('order status', () => {
   it('asks who it is before it says anything of an order, step by step', async () => {
     const [first, second, third, fourth] = await dialogue('Where is my order?', EMAIL, 'ls62ab', 'the first one');
