@@ -19,6 +19,22 @@ export interface CommandContext {
   readonly signal: AbortSignal;
 }
 
+/** Signals that come together are one wish to stop; a later one no longer waits for an orderly end. */
+const ONE_WISH_MS = 1000;
+
+function interruptSignal(): AbortSignal {
+  const controller = new AbortController();
+  let firstAt: number | undefined;
+  const onSignal = (): void => {
+    firstAt ??= performance.now();
+    if (performance.now() - firstAt > ONE_WISH_MS) process.exit(130);
+    controller.abort();
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return controller.signal;
+}
+
 /** Version of the package, read once. */
 export const VERSION: string = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string })
   .version;
@@ -37,9 +53,7 @@ export function action<Args extends readonly unknown[]>(
     const command = all.at(-1) as Command;
     const args = all.slice(0, -1) as unknown as Args;
     const options = command.optsWithGlobals() as { home?: string; json?: boolean; verbose?: boolean };
-    const interrupt = new AbortController();
-    process.once('SIGINT', () => interrupt.abort());
-    process.once('SIGTERM', () => interrupt.abort());
+    const interrupt = interruptSignal();
     try {
       const config = loadConfig({ home: options.home, overrides: overrides?.(command) ?? {} });
       const level = options.verbose ? 'debug' : quiet && config.log.level === 'info' ? 'warn' : config.log.level;
@@ -51,12 +65,12 @@ export function action<Args extends readonly unknown[]>(
           json: options.json ?? false,
           version: VERSION,
           callerDirectory: config.environment.NEARSIDE_CALLER_DIR ?? process.cwd(),
-          signal: interrupt.signal,
+          signal: interrupt,
         },
         ...args,
       );
     } catch (error) {
-      if (interrupt.signal.aborted) {
+      if (interrupt.aborted) {
         process.exitCode = 130;
         return;
       }

@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import type { FleetMethods } from '#apps/fleet/fleet-methods.ts';
 import type { Config } from '#edge/config/schema.ts';
+import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { SupervisedChild } from '#edge/core/process/child.ts';
 
@@ -9,11 +10,13 @@ const RESTART_MS = 1000;
 
 export class FleetHost {
   readonly #config: Pick<Config, 'fleet' | 'paths' | 'environment'>;
+  readonly #log: Logger;
   readonly #child: SupervisedChild<FleetMethods>;
 
   /** @param onRestart - told the URL of the broker that runs again after a crash */
   constructor(config: Pick<Config, 'fleet' | 'paths' | 'environment'>, log: Logger, onRestart: (mqttUrl: string) => void) {
     this.#config = config;
+    this.#log = log;
     const restart = (): void =>
       void this.start()
         .then(onRestart)
@@ -38,11 +41,23 @@ export class FleetHost {
     return this.#child.pid;
   }
 
-  /** Starts broker and collector; resolves to the URL devices connect to. */
+  /** Starts broker and collector, on a free port when the configured one is taken; resolves to the URL devices connect to. */
   async start(): Promise<string> {
+    const { mqttPort } = this.#config.fleet;
+    try {
+      return await this.#startOn(mqttPort);
+    } catch (error) {
+      if (!EdgeError.is(error, 'E_PORT_IN_USE')) throw error;
+      const mqttUrl = await this.#startOn(0);
+      this.#log.warn('local broker fell back', { from: mqttPort, to: mqttUrl, reason: error.message });
+      return mqttUrl;
+    }
+  }
+
+  async #startOn(mqttPort: number): Promise<string> {
     const { fleet, paths } = this.#config;
     const { mqttUrl } = await this.#child.lease((peer) =>
-      peer.call('start', { mqttHost: fleet.mqttHost, mqttPort: fleet.mqttPort, database: paths.fleet }),
+      peer.call('start', { mqttHost: fleet.mqttHost, mqttPort, database: paths.fleet }),
     );
     return mqttUrl;
   }

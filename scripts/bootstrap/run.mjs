@@ -19,11 +19,8 @@ export function runPinned(args) {
         NEARSIDE_CALLER_DIR: process.env.INIT_CWD ?? process.cwd(),
       },
     });
-    // Ctrl-C reaches the child through the terminal as well; staying alive until it has ended keeps its last words readable.
-    const forward = (signal) => child.kill(signal);
-    process.on('SIGINT', () => undefined);
-    process.on('SIGTERM', forward);
-    process.on('SIGHUP', forward);
+    // A terminal sends Ctrl-C to the child as well, a service manager does not; the CLI takes two at once for one.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
     child.once('error', reject);
     child.once('exit', (code, signal) => resolve(code ?? 128 + (constants.signals[signal] ?? 0)));
   });

@@ -163,6 +163,18 @@ describe('one device a home folder', () => {
     expect(JSON.parse(stdout)).toMatchObject({ connected: true });
   });
 
+  it('gives its broker a free port when the usual one is taken', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
+    await using other = await startDevice({ home: makeHome({ models: true }), env: { NEARSIDE_FLEET_MQTT_PORT: String(port) } });
+    await expect
+      .poll(async () => ((await (await fetch(`${other.url}/api/v1/telemetry`)).json()) as Status).connected, { timeout: 20_000 })
+      .toBe(true);
+    expect(other.log()).toMatch(/local broker fell back/);
+    server.close();
+  }, 60_000);
+
   it('says which port is taken', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
