@@ -1,6 +1,6 @@
 /** The device a command talks to: the one that runs on this home, over HTTP, or one opened in this process for the command. */
 import { Device } from '#apps/device/device.ts';
-import { findRunningDevice, type RunFile } from '#apps/device/home.ts';
+import { findRunningDevice } from '#apps/device/home.ts';
 import { sleep } from '#edge/core/clock.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import type { CommandContext } from './context.ts';
@@ -19,13 +19,15 @@ export async function connectDevice(
   const { config } = context;
   const paths = { home: config.home, run: config.paths.run };
   const deadline = Date.now() + WAIT_FOR_HOME_MS;
-  for (let told = false; ; ) {
+  for (let told = false; ; told = true) {
     const running = findRunningDevice(paths);
     if (running?.url) return new HttpDevice(running.url, config.serve.keys[0]);
-    if (!running) return openLocalDevice(context, models === 'fetch');
-    if (Date.now() > deadline) throw inUse(config.home, running);
-    if (!told) say(`waiting for another nearside command (process ${running.pid}) on this home folder`);
-    told = true;
+    try {
+      return await openLocalDevice(context, models === 'fetch');
+    } catch (error) {
+      if (!EdgeError.is(error, 'E_HOME_IN_USE') || Date.now() > deadline) throw error;
+      if (!told) say(`waiting for another nearside command on this home folder: ${error.message}`);
+    }
     await sleep(250, context.signal);
   }
 }
@@ -46,11 +48,4 @@ async function openLocalDevice({ config, log, version, signal }: CommandContext,
     telemetryStatus: async () => device.telemetry.status(),
     [Symbol.asyncDispose]: () => device[Symbol.asyncDispose](),
   };
-}
-
-function inUse(home: string, running: RunFile): EdgeError {
-  return new EdgeError('E_HOME_IN_USE', {
-    what: `another nearside command uses ${home}`,
-    found: `process ${running.pid}, since ${running.startedAt}`,
-  });
 }

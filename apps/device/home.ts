@@ -19,6 +19,10 @@ export interface HomePaths {
   readonly run: string;
 }
 
+/** {@link findRunningDevice} of another process holds the lock for an instant; a device that holds it has a run file at once. */
+const PROBE_ATTEMPTS = 10;
+const PROBE_WAIT_MS = 20;
+
 /** Takes the home folder for this process. The operating system frees it when the process ends, however it ends. */
 export class HomeLease {
   readonly #run: string;
@@ -43,13 +47,19 @@ export class HomeLease {
         cause: error,
       });
     }
-    const lock = tryLock(lockPath(paths.run));
-    if (lock) return new HomeLease(paths.run, lock);
-    const running = readRunFile(paths.run);
-    throw new EdgeError('E_HOME_IN_USE', {
-      what: `another device uses ${paths.home}`,
-      found: running ? `process ${running.pid}${running.url ? ` at ${running.url}` : ''}, since ${running.startedAt}` : 'a held lock',
-    });
+    for (let attempt = 0; ; attempt++) {
+      const lock = tryLock(lockPath(paths.run));
+      if (lock) return new HomeLease(paths.run, lock);
+      const running = readRunFile(paths.run);
+      const isHeld = running !== undefined && isAlive(running.pid);
+      if (isHeld || attempt >= PROBE_ATTEMPTS) {
+        throw new EdgeError('E_HOME_IN_USE', {
+          what: `another device uses ${paths.home}`,
+          found: isHeld ? `process ${running.pid}${running.url ? ` at ${running.url}` : ''}, since ${running.startedAt}` : 'a held lock',
+        });
+      }
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PROBE_WAIT_MS);
+    }
   }
 
   /** Tells others about this device. */
@@ -80,6 +90,15 @@ function readRunFile(run: string): RunFile | undefined {
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT' || error instanceof SyntaxError) return undefined; // Between taking the lock and publishing.
     throw error;
+  }
+}
+
+/** Signal 0 only asks (POSIX `kill`); `EPERM` means that it lives and is another user's. */
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return systemErrorCode(error) === 'EPERM';
   }
 }
 
