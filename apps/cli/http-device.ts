@@ -81,7 +81,7 @@ export class HttpDevice implements DeviceClient {
   async *#events<T extends object>(path: string, body: unknown, signal?: AbortSignal): AsyncGenerator<T, void, undefined> {
     const response = await this.#send('POST', path, body, signal);
     let buffer = '';
-    for await (const text of (response.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream())) {
+    for await (const text of this.#textOf(response, signal)) {
       buffer += text;
       const events = buffer.split('\n\n');
       buffer = events.pop() ?? '';
@@ -94,6 +94,14 @@ export class HttpDevice implements DeviceClient {
     }
   }
 
+  async *#textOf(response: Response, signal: AbortSignal | undefined): AsyncGenerator<string> {
+    try {
+      yield* (response.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream());
+    } catch (error) {
+      throw this.#gone('went away before the end', error, signal);
+    }
+  }
+
   async #send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
     const response = await fetch(this.#url + path, {
       method,
@@ -101,17 +109,17 @@ export class HttpDevice implements DeviceClient {
       ...(body ? { body: JSON.stringify(body) } : {}),
       ...(signal ? { signal } : {}),
     }).catch((error: unknown) => {
-      throw signal?.aborted
-        ? error
-        : new EdgeError('E_SHUTTING_DOWN', {
-            what: `the device at ${this.#url} does not answer`,
-            cause: error,
-            hint: 'It may be stopping: try again.',
-          });
+      throw this.#gone('does not answer', error, signal);
     });
     if (response.ok) return response;
     const failure = ((await response.json().catch(() => ({}))) as { error?: WireFailure }).error;
     throw toError(failure ?? { message: `the device answered ${response.status}` });
+  }
+
+  /** What a broken connection is told as; a call that was stopped here keeps its own reason. */
+  #gone(how: string, cause: unknown, signal: AbortSignal | undefined): unknown {
+    if (signal?.aborted) return cause;
+    return new EdgeError('E_SHUTTING_DOWN', { what: `the device at ${this.#url} ${how}`, cause, hint: 'It may be stopping: try again.' });
   }
 }
 

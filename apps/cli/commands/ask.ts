@@ -29,11 +29,17 @@ export const chat = action(async (context, bot: string | undefined, options: { s
   await using device = await connectDevice(context);
   const sessionId = options.session ?? newId('session');
   const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: process.stdin.isTTY, prompt: '> ' });
+  let open = true;
+  lines.once('close', () => {
+    open = false;
+  });
+  // Readline takes the keys of a terminal, Ctrl-C among them.
+  lines.on('SIGINT', () => process.emit('SIGINT'));
   context.signal.addEventListener('abort', () => lines.close());
   if (process.stdin.isTTY) say(`talking to bot/${id}, session ${sessionId}; an empty line or Ctrl-D ends it`);
   const prompt = (): void => {
-    // A pipe may have ended while the bot answered.
-    if (process.stdin.isTTY) lines.prompt();
+    // The input may have ended while the bot answered.
+    if (process.stdin.isTTY && open) lines.prompt();
   };
   prompt();
   for await (const line of lines) {
@@ -49,6 +55,7 @@ export const chat = action(async (context, bot: string | undefined, options: { s
     prompt();
   }
   lines.close();
+  context.signal.throwIfAborted();
 });
 
 function botId(name: string): BotId {
