@@ -1,3 +1,5 @@
+import { abortError } from './abort.ts';
+
 /** Wall and monotonic time, injectable so that tests need not wait. */
 export interface Clock {
   /** Milliseconds since 1970; may jump. */
@@ -8,13 +10,13 @@ export interface Clock {
 
 export const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
-/** Resolves after `ms`; rejects with the signal's reason when aborted first. */
+/** Resolves after `ms`; rejects with {@link abortError} when aborted first. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
+    if (signal?.aborted) return reject(abortError(signal, 'waiting'));
     const onAbort = (): void => {
       clearTimeout(timer);
-      reject(signal?.reason);
+      reject(abortError(signal as AbortSignal, 'waiting'));
     };
     const timer = setTimeout(() => {
       signal?.removeEventListener('abort', onAbort);

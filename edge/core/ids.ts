@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 
-/** A sortable-enough unique id with a readable prefix: `req_3f2a...` (96 random bits). */
+/** A unique id with a readable prefix: `req_3f2a...` (96 random bits). */
 export function newId(prefix: string): string {
   return `${prefix}_${randomBytes(12).toString('hex')}`;
 }

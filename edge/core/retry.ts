@@ -1,4 +1,4 @@
-/** Exponential back-off with full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015). */
+/** Exponential back-off with equal jitter (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015). */
 export interface BackoffOptions {
   readonly initialMs: number;
   readonly maxMs: number;

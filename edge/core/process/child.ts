@@ -50,6 +50,7 @@ interface Heartbeat {
   readonly residentBytes: number;
 }
 
+const WATCH_MS = 1000;
 const STABLE_AFTER_MS = 60_000;
 const MAX_FAST_CRASHES = 5;
 
@@ -66,7 +67,8 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
   #fastCrashes = 0;
   #retryAt = 0;
   #startedAt = 0;
-  #lastBeatAt = 0;
+  /** Counted by the watch, not by a clock: neither a jump of the time nor a standstill of this process is the child's silence. */
+  #silentMs = 0;
   #residentBytes = 0;
   #active = 0;
   #watch: NodeJS.Timeout | undefined;
@@ -80,7 +82,7 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
   get state(): ChildState {
     if (this.#peer) return 'ready';
     if (this.#starting) return 'starting';
-    return Date.now() < this.#retryAt ? 'backoff' : 'stopped';
+    return performance.now() < this.#retryAt ? 'backoff' : 'stopped';
   }
 
   get pid(): number | undefined {
@@ -127,7 +129,7 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
 
   #release(): void {
     this.#active--;
-    this.#idleSince = Date.now();
+    this.#idleSince = performance.now();
   }
 
   /** Starts the child unless it runs; callers that come meanwhile share the start. */
@@ -172,7 +174,7 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
   }
 
   async #spawn(): Promise<RpcPeer<Remote>> {
-    const waitMs = this.#retryAt - Date.now();
+    const waitMs = this.#retryAt - performance.now();
     if (waitMs > 0) {
       throw new EdgeError('E_ENGINE_BACKOFF', {
         what: `${this.#options.name} crashed ${this.#fastCrashes} times in a row`,
@@ -184,15 +186,11 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
     await this.#exited;
     if (stops !== this.#stops) throw this.#stoppedError();
     this.#stopping = false;
-    const { name, entry, args = [], env, handlers, startTimeoutMs = 20_000 } = this.#options;
-    const child = fork(entry, [...args], {
-      env: { ...env },
-      execArgv: ['--disable-warning=ExperimentalWarning'],
-      serialization: 'advanced',
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    });
+    const { name, handlers, startTimeoutMs = 20_000 } = this.#options;
+    const child = this.#fork();
     this.#child = child;
-    this.#startedAt = this.#lastBeatAt = this.#idleSince = Date.now();
+    this.#startedAt = this.#idleSince = performance.now();
+    this.#silentMs = 0;
     const stderr = tailOf(child, this.#log);
     const peer = createRpcPeer<Remote, Local>((message) => {
       // A dying child closes its channel before it exits; the exit tells the callers, so the failed send need not.
@@ -205,7 +203,7 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
         resolve();
       };
       child.once('exit', onEnd);
-      // A process that could not be made (no memory, no process ids left) has an error instead of an exit.
+      // A process that could not be made has an error instead of an exit.
       child.once('error', () => child.pid === undefined && onEnd(null, null));
     });
     await new Promise<void>((resolve, reject) => {
@@ -221,7 +219,7 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
       }, startTimeoutMs);
       child.on('error', (error) => {
         clearTimeout(timer);
-        reject(new EdgeError('E_ENGINE_CRASHED', { what: `${name} could not be started`, found: error.message, cause: error }));
+        reject(startError(name, error));
       });
       child.once('exit', (code, signal) => {
         clearTimeout(timer);
@@ -229,7 +227,7 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
       });
       child.on('message', (message: unknown) => {
         if (isHeartbeat(message)) {
-          this.#lastBeatAt = Date.now();
+          this.#silentMs = 0;
           this.#residentBytes = message.residentBytes;
           clearTimeout(timer);
           resolve();
@@ -239,24 +237,38 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
       });
     });
     this.#peer = peer;
-    this.#watch = setInterval(() => this.#check(), 1000);
+    this.#watch = setInterval(() => this.#check(), WATCH_MS);
     this.#watch.unref();
     this.#log.debug('child started', { pid: child.pid });
     return peer;
   }
 
+  #fork(): ChildProcess {
+    const { name, entry, args = [], env } = this.#options;
+    try {
+      return fork(entry, [...args], {
+        env: { ...env },
+        execArgv: ['--disable-warning=ExperimentalWarning'],
+        serialization: 'advanced',
+        stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      });
+    } catch (error) {
+      throw startError(name, error);
+    }
+  }
+
   #check(): void {
     const { hangAfterMs = 60_000, idleStopMs = 0, maxResidentBytes = 0 } = this.#options;
-    const now = Date.now();
-    if (now - this.#lastBeatAt > hangAfterMs) {
-      this.#log.error('child hung', { silentMs: now - this.#lastBeatAt });
+    this.#silentMs += WATCH_MS;
+    if (this.#silentMs > hangAfterMs) {
+      this.#log.error('child hung', { silentMs: this.#silentMs });
       this.kill(
         new EdgeError('E_ENGINE_HUNG', {
           what: `${this.#options.name} gave no sign of life`,
-          found: `silence for ${now - this.#lastBeatAt} ms`,
+          found: `silence for ${this.#silentMs} ms`,
         }),
       );
-    } else if (this.#active === 0 && idleStopMs > 0 && now - this.#idleSince > idleStopMs) {
+    } else if (this.#active === 0 && idleStopMs > 0 && performance.now() - this.#idleSince > idleStopMs) {
       this.#log.debug('child stopped: idle');
       void this.stop();
     } else if (this.#active === 0 && maxResidentBytes > 0 && this.#residentBytes > maxResidentBytes) {
@@ -272,9 +284,9 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
     this.#residentBytes = 0;
     if (exit.unexpected) {
       this.#crashes++;
-      this.#fastCrashes = Date.now() - this.#startedAt > STABLE_AFTER_MS ? 1 : this.#fastCrashes + 1;
+      this.#fastCrashes = performance.now() - this.#startedAt > STABLE_AFTER_MS ? 1 : this.#fastCrashes + 1;
       if (this.#fastCrashes >= MAX_FAST_CRASHES) {
-        this.#retryAt = Date.now() + backoffMs(this.#fastCrashes - MAX_FAST_CRASHES, { initialMs: 2000, maxMs: 60_000 });
+        this.#retryAt = performance.now() + backoffMs(this.#fastCrashes - MAX_FAST_CRASHES, { initialMs: 2000, maxMs: 60_000 });
       }
       this.#log.error('child crashed', { pid: exit.pid, code: exit.code, signal: exit.signal, stderr: exit.stderrTail.slice(-400) });
     }
@@ -285,6 +297,15 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
 
 function isHeartbeat(message: unknown): message is Heartbeat {
   return typeof message === 'object' && message !== null && 'beat' in message;
+}
+
+/** Some failures of the system (no memory) are thrown by `fork`, others (no process ids left) are events of the child. */
+function startError(name: string, error: unknown): EdgeError {
+  return new EdgeError('E_ENGINE_CRASHED', {
+    what: `${name} could not be started`,
+    found: error instanceof Error ? error.message : String(error),
+    cause: error,
+  });
 }
 
 /** What the child wrote is left out: this error may reach a client, and the log has the words. */

@@ -3,6 +3,8 @@ import { EdgeError } from '../errors.ts';
 import { createRpcPeer, type RpcHandlers, type RpcMethods, type RpcPeer } from './rpc.ts';
 
 const HEARTBEAT_MS = 1000;
+/** Time `onDisconnect` may take; nobody else ends a child whose parent was killed. */
+const END_MS = 5000;
 
 /**
  * Connects this process to the parent that forked it: serves `handlers`, sends heartbeats, and ends the process after
@@ -21,19 +23,22 @@ export function connectParent<Remote extends RpcMethods, Local extends RpcMethod
       found: 'none',
       hint: 'Start "npm start" or "nearside" instead.',
     });
-  const peer = createRpcPeer<Remote, Local>((message) => send(message), handlers);
+  // A message that the parent did not live to read fails here before the channel is known to be gone; that is no crash of this process.
+  const post = (message: unknown): void => void send(message, undefined, undefined, () => undefined);
+  const peer = createRpcPeer<Remote, Local>(post, handlers);
   process.on('message', (message) => peer.receive(message));
   const beat = (): void => {
-    if (process.connected) send({ beat: true, residentBytes: process.memoryUsage.rss() });
+    if (process.connected) post({ beat: true, residentBytes: process.memoryUsage.rss() });
   };
   const timer = setInterval(beat, HEARTBEAT_MS);
   process.once('disconnect', () => {
     clearInterval(timer);
     peer.close(new EdgeError('E_SHUTTING_DOWN', { what: 'the parent process went away' }));
+    setTimeout(() => process.exit(1), END_MS);
     void onDisconnect().finally(() => process.exit(0));
   });
-  // A terminal sends Ctrl-C to the whole process group; the parent decides when its children end.
-  process.on('SIGINT', () => undefined);
+  // A terminal sends Ctrl-C to the whole process group, a service manager SIGTERM; the parent decides when its children end.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => undefined);
   beat();
   return peer;
 }

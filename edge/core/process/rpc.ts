@@ -3,6 +3,7 @@
  * functions in tests). Both sides may call: the agent host is called by the device and calls its models back.
  * Streams carry as many items a message as are ready, so tokens do not cost a message each under load.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { abortError } from '../abort.ts';
 import { AsyncQueue } from '../async-queue.ts';
 import { EdgeError } from '../errors.ts';
@@ -212,7 +213,10 @@ export function createRpcPeer<Remote extends RpcMethods, Local extends RpcMethod
 /** Least time between two messages of one stream; a reader sees no delay, and decoding on the same cores is not disturbed a token. */
 const BATCH_MS = 25;
 
-/** Sends the first items at once, and then what has gathered as one message every {@link BATCH_MS}. */
+/**
+ * Sends the first item at once, and then what has gathered as one message every {@link BATCH_MS}. The event loop gets a
+ * turn as often, so that a source that never waits stops neither heartbeats nor its own cancellation.
+ */
 async function sendBatched(items: AsyncIterable<unknown>, signal: AbortSignal, send: (batch: unknown[]) => void): Promise<void> {
   let batch: unknown[] = [];
   let scheduled: NodeJS.Timeout | undefined;
@@ -228,7 +232,13 @@ async function sendBatched(items: AsyncIterable<unknown>, signal: AbortSignal, s
     for await (const item of items) {
       if (signal.aborted) throw abortError(signal);
       batch.push(item);
-      scheduled ??= setTimeout(flush, Math.max(0, sentAt + BATCH_MS - performance.now()));
+      const waitMs = sentAt + BATCH_MS - performance.now();
+      if (waitMs > 0) {
+        scheduled ??= setTimeout(flush, waitMs);
+      } else {
+        flush();
+        await nextTurn();
+      }
     }
   } finally {
     flush();

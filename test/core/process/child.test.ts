@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createLogger } from '#edge/core/log.ts';
 import { type ChildExit, type ChildOptions, SupervisedChild } from '#edge/core/process/child.ts';
 import { expectCode } from '#test/support/expect-code.ts';
@@ -94,6 +94,38 @@ describe('a supervised child', () => {
     expect(events).toContainEqual(expect.objectContaining({ level: 'debug', event: 'child wrote', text: '{"time": torn' }));
   });
 
+  it('outlives a jump of the wall clock, as a board without a battery makes when it learns the time', async () => {
+    const { child, exits } = setUp({ hangAfterMs: 30_000, idleStopMs: 600_000 });
+    const peer = await child.start();
+    const dayLater = Date.now() + 24 * 3600 * 1000;
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => dayLater);
+    try {
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+    } finally {
+      clock.mockRestore();
+    }
+    expect(exits).toEqual([]);
+    expect(await peer.call('echo', 'here')).toBe('here');
+  });
+
+  it('is not taken for hung by a parent that itself stood still', async () => {
+    const { child, exits } = setUp({ hangAfterMs: 2000 });
+    const peer = await child.start();
+    await peer.call('sleep', 500);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3000);
+    expect(await peer.call('echo', 'here')).toBe('here');
+    expect(exits).toEqual([]);
+  });
+
+  it('leaves it to its parent when it ends: signals to the whole group do not end it', async () => {
+    const { child, exits } = setUp();
+    const peer = await child.start();
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.kill(child.pid as number, signal);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(await peer.call('echo', 'here')).toBe('here');
+    expect(exits).toEqual([]);
+  });
+
   it('that never connects is killed after the start time', async () => {
     const { child, exits } = setUp({ args: ['--never-connect'], startTimeoutMs: 700 });
     await expectCode(child.start(), 'E_ENGINE_HUNG');
@@ -108,12 +140,17 @@ describe('a supervised child', () => {
     expect(exits[0]?.stderrTail).toContain('Cannot find module');
   });
 
-  it('ends when its parent is killed', async () => {
+  it.each([
+    ['at once', []],
+    ['while it streams without a pause', ['--busy']],
+    ['also when its own end hangs', ['--end-hangs']],
+  ])('ends when its parent is killed, %s', { timeout: 20_000 }, async (_, args) => {
     const script = `
       import { SupervisedChild } from ${JSON.stringify(new URL('../../../edge/core/process/child.ts', import.meta.url).href)};
-      const child = new SupervisedChild({ name: 'orphan', entry: ${JSON.stringify(entry)}, env: process.env, handlers: {} });
-      await child.start();
+      const child = new SupervisedChild({ name: 'orphan', entry: ${JSON.stringify(entry)}, args: ${JSON.stringify(args)}, env: process.env, handlers: {} });
+      const peer = await child.start();
       process.stdout.write(String(child.pid));
+      if (${args.includes('--busy')}) for await (const _ of peer.stream('count', { to: 1e9, pauseMs: 0 })) { }
     `;
     const parent = spawn(process.execPath, ['--input-type=module', '--disable-warning=ExperimentalWarning', '-e', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -121,7 +158,7 @@ describe('a supervised child', () => {
     const [pid] = (await once(parent.stdout.setEncoding('utf8'), 'data')) as [string];
     expect(process.kill(Number(pid), 0)).toBe(true);
     parent.kill('SIGKILL');
-    await expect.poll(() => isAlive(Number(pid)), { timeout: 5000 }).toBe(false);
+    await expect.poll(() => isAlive(Number(pid)), { timeout: 15_000 }).toBe(false);
   });
 });
 

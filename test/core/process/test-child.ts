@@ -53,6 +53,6 @@ if (process.argv.includes('--never-connect')) {
         }
       },
     },
-    async () => undefined,
+    () => (process.argv.includes('--end-hangs') ? new Promise(() => setInterval(() => undefined, 1000)) : Promise.resolve()),
   );
 }
