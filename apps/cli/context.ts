@@ -15,7 +15,7 @@ export interface CommandContext {
   readonly version: string;
   /** Folder the user called from; relative paths are meant from there. */
   readonly callerDirectory: string;
-  /** Fires on Ctrl-C. */
+  /** Fires on Ctrl-C, and when the process is asked to end or its terminal closes. */
   readonly signal: AbortSignal;
 }
 
@@ -30,8 +30,7 @@ function interruptSignal(): AbortSignal {
     if (performance.now() - firstAt > ONE_WISH_MS) process.exit(130);
     controller.abort();
   };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal);
   return controller.signal;
 }
 

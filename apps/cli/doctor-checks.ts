@@ -1,17 +1,18 @@
 /** The questions that `nearside doctor` asks; each answers with what was found and, when it is not well, how to mend it. */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { mkdir, statfs } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openModelStore } from '#apps/device/device.ts';
 import { findRunningDevice } from '#apps/device/home.ts';
 import type { Config } from '#edge/config/schema.ts';
 import type { Plan } from '#edge/contracts/plan.ts';
-import { EdgeError } from '#edge/core/errors.ts';
+import { EdgeError, ERROR_CODES } from '#edge/core/errors.ts';
 import { formatBytes } from '#edge/core/format.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { EdgeRuntime } from '#edge/runtime/edge-runtime.ts';
+import { withoutCredentials } from './terminal.ts';
 
 /** `warn` costs something, `fail` keeps the device from doing its job. */
 export type Finding = {
@@ -22,6 +23,9 @@ export type Finding = {
   readonly hint?: string;
 };
 
+/** Ports that IANA gives to MQTT, without and with TLS. */
+const MQTT_PORTS: Readonly<Record<string, number>> = { 'mqtt:': 1883, 'mqtts:': 8883 };
+const BROKER_MS = 3000;
 const NODE_MAJOR = 24;
 const LOW_DISK_BYTES = 1024 ** 3;
 const LOW_MEMORY_BYTES = 512 * 1024 ** 2;
@@ -38,7 +42,7 @@ export async function runChecks(config: Config, log: Logger): Promise<readonly F
     ['port', () => checkPort(config)],
     ['web chat', async () => checkWebChat()],
     ['model sources', async () => checkTools(config)],
-    ['telemetry', async () => checkTelemetry(config)],
+    ['telemetry', () => checkTelemetry(config)],
   ];
   const findings: Finding[] = [];
   for (const [check, run] of checks) {
@@ -140,10 +144,28 @@ function checkTools(config: Config): Omit<Finding, 'check'> {
   return { level: 'ok', found };
 }
 
-function checkTelemetry(config: Config): Omit<Finding, 'check'> {
-  if (!config.telemetry.enabled) return { level: 'ok', found: 'switched off' };
-  return {
-    level: 'ok',
-    found: config.telemetry.mqttUrl === 'local' ? `collector on this device, ${config.paths.fleet}` : `broker ${config.telemetry.mqttUrl}`,
-  };
+async function checkTelemetry(config: Config): Promise<Omit<Finding, 'check'>> {
+  const { enabled, mqttUrl } = config.telemetry;
+  if (!enabled) return { level: 'ok', found: 'switched off' };
+  if (mqttUrl === 'local') return { level: 'ok', found: `collector on this device, ${config.paths.fleet}` };
+  const found = `broker ${withoutCredentials(mqttUrl)}`;
+  const problem = await connectionProblem(mqttUrl);
+  if (problem === undefined) return { level: 'ok', found };
+  return { level: 'warn', found: `${found}: ${problem}`, hint: ERROR_CODES.E_BROKER_UNREACHABLE.hint };
+}
+
+/** Why no connection can be made to the host of a broker URL; `undefined` when one can. */
+function connectionProblem(mqttUrl: string): Promise<string | undefined> {
+  const url = URL.parse(mqttUrl);
+  if (!url || !Object.hasOwn(MQTT_PORTS, url.protocol)) return Promise.resolve('not an mqtt:// or mqtts:// URL');
+  return new Promise((resolve) => {
+    const socket = connect({ host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port) || MQTT_PORTS[url.protocol] || 0 });
+    const end = (problem?: string): void => {
+      socket.destroy();
+      resolve(problem);
+    };
+    socket.setTimeout(BROKER_MS, () => end('no answer'));
+    socket.once('connect', () => end());
+    socket.once('error', (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
+  });
 }

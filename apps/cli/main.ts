@@ -85,6 +85,7 @@ docs
 docs
   .command('reindex')
   .description('make all vectors anew, after a change of the embedding model')
+  .addOption(json())
   .action(async (...args) => (await import('./commands/docs.ts')).reindexDocuments(...args));
 
 program
@@ -120,6 +121,7 @@ program
   .command('path <model>')
   .description('print where the weights of a model lie')
   .option('--variant <id>', 'a certain variant')
+  .addOption(json())
   .action(async (...args) => (await import('./commands/models.ts')).path(...args));
 
 program

@@ -21,6 +21,14 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, 2));
 }
 
+/** A setting as it may be shown: a URL loses its user name and password. */
+export function withoutCredentials(text: string): string {
+  const url = URL.parse(text);
+  if (!url || (url.username === '' && url.password === '')) return text;
+  url.username = url.password = '';
+  return url.href;
+}
+
 /** Writes a line for the person that watches. */
 export function say(text: string): void {
   process.stderr.write(`${text}\n`);

@@ -105,6 +105,8 @@ describe('data commands', () => {
   it('show where the weights of a model lie', async () => {
     const { stdout } = await nearside(['path', 'e5-small-v2'], { home });
     expect(stdout.trim()).toMatch(/blobs\/sha256-7d9092cb/);
+    const json = await nearside(['path', 'e5-small-v2', '--json'], { home });
+    expect(JSON.parse(json.stdout)).toEqual({ model: 'e5-small-v2', path: stdout.trim() });
   });
 
   it('verify hashes every file of the store', async () => {
@@ -142,9 +144,13 @@ describe('data commands', () => {
     expect(plan.candidates[0].reasons).toEqual(expect.arrayContaining([expect.objectContaining({ code: 'not-downloaded' })]));
   });
 
-  it('config lists settings with their meaning, and never a secret', async () => {
-    const { stdout } = await nearside(['config', '--json'], { home, env: { NEARSIDE_SERVE_KEYS: 'a-very-secret-key-0123' } });
-    expect(stdout).not.toContain('a-very-secret-key-0123');
+  it('config lists settings with their meaning, and never a secret; nor does doctor', async () => {
+    const env = { NEARSIDE_SERVE_KEYS: 'a-very-secret-key-0123', NEARSIDE_TELEMETRY_MQTT_URL: 'mqtt://me:hush-hush@127.0.0.1:9/x' };
+    const { stdout } = await nearside(['config', '--json'], { home, env });
+    const doctor = await nearside(['doctor'], { home, env });
+    expect(stdout + doctor.stdout).not.toMatch(/a-very-secret-key-0123|hush-hush/);
+    expect(stdout).toContain('mqtt://127.0.0.1:9/x');
+    expect(doctor.stdout).toMatch(/warn {2}telemetry .*mqtt:\/\/127\.0\.0\.1:9/);
     const { settings } = JSON.parse(stdout) as { settings: { path: string; meaning: string; value?: unknown }[] };
     expect(settings.find((setting) => setting.path === 'serve.keys')?.value).toBe('(secret)');
     expect(settings.find((setting) => setting.path === 'serve.port')).toMatchObject({ value: 8765, variable: 'NEARSIDE_SERVE_PORT' });

@@ -1,5 +1,5 @@
 import { isAbsolute, resolve } from 'node:path';
-import type { AddDocumentsRequest } from '#edge/contracts/bot.ts';
+import type { AddDocumentsRequest, IngestReport } from '#edge/contracts/bot.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import { action } from '../context.ts';
 import { connectDevice } from '../device-client.ts';
@@ -28,21 +28,25 @@ export const addDocuments = action(async (context, paths: readonly string[], opt
     ...(text ? { fields: { text, ...(id ? { id } : {}), ...(title ? { title } : {}) } } : {}),
   };
   const progress = progressReporter();
-  for await (const part of device.bots.addDocuments(request, { signal: context.signal })) {
-    if (part.type === 'progress') {
-      progress.onProgress(part.progress);
-      continue;
+  try {
+    for await (const part of device.bots.addDocuments(request, { signal: context.signal })) {
+      if (part.type === 'progress') progress.onProgress(part.progress);
+      else showReport(part.report, context.json);
     }
+  } finally {
     progress.end();
-    const { added, unchanged, failed } = part.report;
-    if (context.json) printJson(part.report);
-    else {
-      say(`${added.length} added, ${unchanged.length} unchanged, ${failed.length} failed`);
-      for (const failure of failed) say(`  ${failure.source}: ${failure.code}: ${failure.message}\n    ${failure.hint}`);
-    }
-    if (failed.length > 0) process.exitCode = 1;
   }
 });
+
+function showReport(report: IngestReport, json: boolean): void {
+  const { added, unchanged, failed } = report;
+  if (json) printJson(report);
+  else {
+    say(`${added.length} added, ${unchanged.length} unchanged, ${failed.length} failed`);
+    for (const failure of failed) say(`  ${failure.source}: ${failure.code}: ${failure.message}\n    ${failure.hint}`);
+  }
+  if (failed.length > 0) process.exitCode = 1;
+}
 
 /** `nearside docs list`. */
 export const listDocuments = action(async (context) => {
@@ -72,7 +76,15 @@ export const removeDocuments = action(async (context, names: readonly string[]) 
 export const reindexDocuments = action(async (context) => {
   await using device = await connectDevice(context);
   const progress = progressReporter();
-  for await (const step of device.bots.reindexDocuments({ signal: context.signal })) progress.onProgress(step);
-  progress.end();
-  say('all vectors are of the present embedding model');
+  let chunks = 0;
+  try {
+    for await (const step of device.bots.reindexDocuments({ signal: context.signal })) {
+      chunks = step.done;
+      progress.onProgress(step);
+    }
+  } finally {
+    progress.end();
+  }
+  if (context.json) printJson({ chunks });
+  else say(`${chunks} vectors are of the present embedding model`);
 });

@@ -125,11 +125,10 @@ export const remove = action(async ({ config, log, json }, id: string, options: 
 });
 
 /** `nearside verify`: fails when a file is not what it should be. */
-export const verify = action(async ({ config, log, json }, id: string | undefined) => {
+export const verify = action(async ({ config, log, json, signal }, id: string | undefined) => {
   const store = openModelStore(config, log);
   const progress = progressReporter();
-  const results = await store.verify(id, { onProgress: progress.onProgress });
-  progress.end();
+  const results = await store.verify(id, { onProgress: progress.onProgress, signal }).finally(progress.end);
   if (json) printJson({ results });
   else if (results.length === 0) say('The store is empty: nothing to verify.');
   else
@@ -143,6 +142,8 @@ export const verify = action(async ({ config, log, json }, id: string | undefine
 });
 
 /** `nearside path`. */
-export const path = action(async ({ config, log }, id: string, options: { variant?: string }) => {
-  print(openModelStore(config, log).pathOf(id, options.variant));
+export const path = action(async ({ config, log, json }, id: string, options: { variant?: string }) => {
+  const weights = openModelStore(config, log).pathOf(id, options.variant);
+  if (json) return printJson({ model: id, path: weights });
+  print(weights);
 });

@@ -15,7 +15,7 @@ export const start = action(
       try {
         await device.fetchMissingModels(progress.onProgress, signal);
       } catch (error) {
-        if (signal.aborted) return;
+        if (signal.aborted) throw error;
         printError(error, false);
         say('The device starts without it; "nearside pull --defaults" tries again.');
       } finally {
