@@ -7,7 +7,7 @@ import { nearside } from '#test/support/run.ts';
 const empty = makeHome({ models: false });
 const home = makeHome({ models: true });
 
-describe('help', () => {
+describe.concurrent('help', () => {
   it('teaches the first steps and the exit codes', async () => {
     const { code, stdout } = await nearside(['--help'], { home });
     expect(code).toBe(0);
@@ -38,7 +38,7 @@ describe('help', () => {
   });
 });
 
-describe('a wrong command line', () => {
+describe.concurrent('a wrong command line', () => {
   it.each([
     [['fly'], /unknown command 'fly'/],
     [['ask'], /missing required argument/],
@@ -55,7 +55,7 @@ describe('a wrong command line', () => {
   });
 });
 
-describe('coded errors', () => {
+describe.concurrent('coded errors', () => {
   it.each([
     [['show', 'no-such-model'], 'E_MODEL_UNKNOWN'],
     [['path', 'qwen3-4b'], 'E_MODEL_NOT_STORED'],
@@ -88,7 +88,7 @@ describe('coded errors', () => {
   });
 });
 
-describe('data commands', () => {
+describe.concurrent('data commands', () => {
   it('list the store, and the catalog with --all', async () => {
     const listed = JSON.parse((await nearside(['list', '--json'], { home })).stdout) as { models: { id: string }[] };
     expect(listed.models.map((model) => model.id)).toEqual(
