@@ -5,9 +5,7 @@ import type { Config } from '#edge/config/schema.ts';
 import { EdgeError, systemErrorCode } from '#edge/core/errors.ts';
 import type { ServeEnv } from './dependencies.ts';
 import { toErrorBody } from './error-body.ts';
-import { assertSafeBinding, isLoopback } from './middleware/access.ts';
-
-export { assertSafeBinding };
+import { assertSafeBinding } from './middleware/access.ts';
 
 /** An open endpoint. */
 export interface Listener {
@@ -90,5 +88,5 @@ function refuseStraggler(): Response {
 
 function displayHost(host: string): string {
   if (host === '0.0.0.0' || host === '::') return 'localhost';
-  return host.includes(':') && isLoopback(host) ? `[${host.replace(/^\[|\]$/g, '')}]` : host;
+  return host.includes(':') ? `[${host.replace(/^\[|\]$/g, '')}]` : host;
 }

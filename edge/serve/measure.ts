@@ -28,7 +28,7 @@ export async function* measureReply(parts: AsyncIterable<ReplyPart>, recorder: R
     failure = EdgeError.from(error);
     throw failure;
   } finally {
-    const attributes = attributesOf(call, end?.engine?.engine);
+    const attributes = attributesOf(call, end?.engine?.engine, failure);
     const errorType = failure?.code ?? (end ? undefined : 'E_CANCELLED');
     recordDuration(recorder, started, attributes, errorType);
     if (first !== undefined) recorder.observe('gen_ai.server.time_to_first_token', (first - started) / 1000, attributes);
@@ -55,7 +55,8 @@ export async function measureEmbedding<T extends { promptTokens: number; engine:
     recordTokens(recorder, attributes, { input: response.promptTokens });
     return response;
   } catch (error) {
-    recordDuration(recorder, started, attributesOf(call, undefined), EdgeError.from(error).code);
+    const failure = EdgeError.from(error);
+    recordDuration(recorder, started, attributesOf(call, undefined, failure), failure.code);
     throw error;
   }
 }
@@ -70,10 +71,11 @@ export function recordFailure(recorder: Recorder, error: EdgeError, route: strin
   });
 }
 
-function attributesOf(call: MeasuredCall, engine: string | undefined): Attributes {
+function attributesOf(call: MeasuredCall, engine: string | undefined, failure?: EdgeError): Attributes {
   return {
     'gen_ai.operation.name': call.operation,
-    'gen_ai.request.model': call.model,
+    // A name that is in no catalog is whatever a client wrote: it may hold anything, and no two need be alike.
+    'gen_ai.request.model': failure?.code === 'E_MODEL_UNKNOWN' ? 'unknown' : call.model,
     'gen_ai.provider.name': engine?.split('/')[0] ?? 'nearside',
   };
 }

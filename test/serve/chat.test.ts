@@ -235,6 +235,17 @@ describe('bad input', () => {
     expect(runtime.generateRequests).toEqual([]);
   });
 
+  it('tells telemetry nothing of a model name that nobody knows, which may hold anything', async () => {
+    const { app, recorder } = makeEndpoint();
+    await app.request(PATH, post({ model: 'no-such-model', messages: user }));
+    await app.request('/v1/embeddings', post({ model: 'no-such-model', input: 'x' }));
+    expect(recorder.of('gen_ai.server.request.duration').map(({ attributes }) => attributes['error.type'])).toEqual([
+      'E_MODEL_UNKNOWN',
+      'E_MODEL_UNKNOWN',
+    ]);
+    expect(JSON.stringify([recorder.observations, recorder.events])).not.toContain('no-such-model');
+  });
+
   it('refuses a body over the limit while it is read, when no length was declared', async () => {
     const { app } = makeEndpoint();
     let sent = 0;

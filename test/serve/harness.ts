@@ -1,5 +1,6 @@
 import type { CallOptions } from '#edge/contracts/backend.ts';
 import type { BotPort, BotRequest, IngestPart } from '#edge/contracts/bot.ts';
+import type { EmbedRequest, EmbedResponse } from '#edge/contracts/embed.ts';
 import type { ChatMessage, GenerateRequest } from '#edge/contracts/generate.ts';
 import type { Citation, ReplyPart } from '#edge/contracts/parts.ts';
 import type { EngineStatus, ModelSummary } from '#edge/contracts/runtime.ts';
@@ -41,6 +42,11 @@ export class ScriptedRuntime extends FakeRuntime {
       if (prompt === 'take your time') await sleep(150);
       yield* super.generate(request, options);
     }
+  }
+
+  override async embed(request: EmbedRequest, options?: CallOptions): Promise<EmbedResponse> {
+    if (request.model === 'no-such-model') throw new EdgeError('E_MODEL_UNKNOWN', { what: 'there is no model "no-such-model"' });
+    return super.embed(request, options);
   }
 
   async *#endless({ signal }: CallOptions): AsyncGenerator<ReplyPart> {

@@ -134,6 +134,13 @@ describe('the socket', () => {
     expect(answer).toContain('E_HOST_REFUSED');
   });
 
+  it('gives a URL that can be called, whatever the address looks like', async () => {
+    for (const host of ['localhost', '0.0.0.0', '::ffff:127.0.0.1']) {
+      const { listener } = await serve({ settings: { ...SETTINGS, host, keys: ['a-key-of-sixteen-letters'] } });
+      expect((await fetch(`${listener.url}/healthz`)).status).toBe(200);
+    }
+  });
+
   it('says so when the port is taken, the address is foreign or keys are missing', async () => {
     const { app, listener } = await serve();
     const error = await expectCode(listen(app, { ...SETTINGS, port: listener.port }), 'E_PORT_IN_USE');
