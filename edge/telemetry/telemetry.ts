@@ -107,8 +107,10 @@ export class Telemetry implements Recorder {
         found: safeUrl(mqttUrl),
       });
     }
-    this.#connecting = this.#connecting.then(() => this.#replaceUplink(mqttUrl));
-    await this.#connecting;
+    const replaced = this.#connecting.then(() => this.#replaceUplink(mqttUrl));
+    // A failure is for this caller; the next one, and the end, must not meet it again.
+    this.#connecting = replaced.catch(() => undefined);
+    await replaced;
   }
 
   /** One after the other: two uplinks on one outbox would be two devices with one name. */

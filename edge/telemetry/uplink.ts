@@ -1,5 +1,6 @@
 import { type Attributes, LANES, type Lane } from '#edge/contracts/telemetry.ts';
-import { type Clock, sleep } from '#edge/core/clock.ts';
+import { orAborted } from '#edge/core/abort.ts';
+import type { Clock } from '#edge/core/clock.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { type MqttMessage, MqttTransport } from './mqtt-transport.ts';
@@ -84,9 +85,17 @@ export class Uplink {
 
   /** Says goodbye when connected, waiting a second at most, and disconnects. */
   async stop(): Promise<void> {
-    if (this.#transport.ready) await Promise.race([this.#publish(this.#state('stopped', this.#session)), sleep(GOODBYE_MS)]);
+    if (this.#transport.ready) await this.#sayGoodbye();
     await this.#transport.stop();
     this.#releaseAll();
+  }
+
+  async #sayGoodbye(): Promise<void> {
+    try {
+      await orAborted(this.#publish(this.#state('stopped', this.#session)), AbortSignal.timeout(GOODBYE_MS), 'goodbye');
+    } catch (error) {
+      this.#options.log.debug('goodbye not confirmed', { error: EdgeError.from(error) });
+    }
   }
 
   #onReady(session: string): void {
@@ -107,7 +116,7 @@ export class Uplink {
       this.#options.log.warn('acknowledgement refused', { error: EdgeError.from(error) });
       return;
     }
-    if (this.#options.withOutbox((outbox) => outbox.acknowledge(ack)) === undefined) return;
+    if (ack.boot !== this.#boot() || this.#options.withOutbox((outbox) => outbox.acknowledge(ack)) === undefined) return;
     const flight = this.#flight(ack.lane);
     const waiting = flight.batches.filter((last) => !ack.ranges.some(([from, to]) => from <= last && last <= to));
     if (waiting.length === flight.batches.length) return;

@@ -1,5 +1,11 @@
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { EmbeddedBroker } from '#apps/fleet/broker.ts';
+import { silentLogger } from '#edge/core/log.ts';
+import { MqttTransport } from '#edge/telemetry/mqtt-transport.ts';
+import { encodeAck } from '#edge/telemetry/wire/ack.ts';
+import { type Batch, decodeBatch } from '#edge/telemetry/wire/batch.ts';
+import { ackTopic } from '#edge/telemetry/wire/topics.ts';
 import { capturedLog, expectIdentity, startMosquitto, tempFolder, until } from './support/harness.ts';
 import {
   ledgerOnDisk,
@@ -212,4 +218,56 @@ describe('trouble with the disk', () => {
     expect(readdirSync(folder.path).some((name) => name.includes('.corrupt-'))).toBe(true);
     expect(readFleet(folder.file('fleet.db'), (queries) => queries.listEvents({ name: 'nearside.outbox.quarantined' }))).toHaveLength(1);
   });
+});
+
+test('after the end no timer is left that keeps the process alive', async () => {
+  using folder = tempFolder();
+  const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+  const before = timers();
+  const fleet = await startEmbeddedFleet(folder.file('fleet.db'));
+  const telemetry = makeTelemetry(folder.file('outbox.db'));
+  telemetry.open();
+  await telemetry.connect(fleet.mqttUrl);
+  await until('the connection', () => telemetry.status().connected);
+  await telemetry[Symbol.asyncDispose]();
+  expect(readFleet(folder.file('fleet.db'), (queries) => queries.listDevices()[0]?.state)).toBe('stopped');
+  await fleet[Symbol.asyncDispose]();
+  expect(timers()).toBeLessThanOrEqual(before);
+});
+
+test('an acknowledgement of another boot ends nothing: the batch is sent again until its own comes', async () => {
+  using folder = tempFolder();
+  await using broker = new EmbeddedBroker({ host: '127.0.0.1', port: 0, log: silentLogger });
+  await broker.start();
+  const batches: Batch[] = [];
+  const collector = new MqttTransport({
+    url: broker.url,
+    clientId: 'collector',
+    subscriptions: ['f/+/+/up/+'],
+    will: () => ({ topic: 'will', payload: Buffer.alloc(0) }),
+    onReady: () => undefined,
+    onMessage: ({ payload }) => batches.push(decodeBatch(payload)),
+    onLost: () => undefined,
+    log: silentLogger,
+  });
+  collector.start();
+  await until('the collector to connect', () => collector.ready);
+  const acknowledge = (boot: string) =>
+    collector.publish({
+      topic: ackTopic({ tenant: 'test', device: 'device-1' }),
+      payload: encodeAck({ boot, lane: 'traces', ranges: [[1, 9]] }),
+    });
+
+  await using telemetry = makeTelemetry(folder.file('outbox.db'));
+  telemetry.open();
+  await telemetry.connect(broker.url);
+  recordNumbered(telemetry, 3);
+  await until('the batch', () => batches.length === 1);
+  await acknowledge('another-boot');
+  await until('the batch again', () => batches.length > 1);
+  expect(telemetry.status()).toMatchObject({ stored: 0, pending: 3 });
+  await acknowledge(telemetry.status().boot);
+  await until('its end', () => telemetry.status().pending === 0);
+  expect(telemetry.status().stored).toBe(3);
+  await collector.stop();
 });

@@ -1,6 +1,6 @@
 /** Messages from an MQTT broker; the only file of `apps/` that imports `mqtt`. */
 import { connect, type MqttClient } from 'mqtt';
-import { sleep } from '#edge/core/clock.ts';
+import { orAborted } from '#edge/core/abort.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import { newId } from '#edge/core/ids.ts';
 import type { Logger } from '#edge/core/log.ts';
@@ -91,7 +91,11 @@ export class MqttSource implements FleetSource {
     const client = this.#client;
     this.#client = undefined;
     if (!client) return;
-    await Promise.race([client.endAsync(!client.connected), sleep(GOODBYE_MS)]);
+    try {
+      await orAborted(client.endAsync(!client.connected), AbortSignal.timeout(GOODBYE_MS), 'goodbye');
+    } catch (error) {
+      this.#options.log.debug('goodbye not confirmed', { error: EdgeError.from(error) });
+    }
     client.stream.destroy();
   }
 
