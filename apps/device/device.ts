@@ -65,6 +65,7 @@ export class Device {
     this.config = config;
     this.#log = log;
     this.#version = version;
+    this.store = openModelStore(config, log);
     this.#home = HomeLease.take({ home: config.home, run: config.paths.run });
     try {
       this.#home.publish({ pid: process.pid, version, startedAt: new Date().toISOString() });
@@ -73,20 +74,17 @@ export class Device {
         outboxPath: config.paths.outbox,
         device: config.telemetry.device ?? deviceName(join(config.paths.data, 'device-name')),
         log,
+        inventory: { 'service.version': version },
       });
       this.telemetry.open();
     } catch (error) {
       this.#home[Symbol.dispose]();
       throw error;
     }
-    this.store = openModelStore(config, log);
     this.#recorder = config.telemetry.enabled ? this.telemetry : NO_RECORDER;
     this.runtime = new EdgeRuntime({ config, store: this.store, recorder: this.#recorder, log });
     this.bots = new BotHost({ config, runtime: this.runtime, recorder: this.#recorder, log });
-    this.#fleet = new FleetHost(config, log, (mqttUrl) => {
-      this.#recorder.event({ lane: 'alerts', name: 'nearside.fleet.crashed' });
-      void this.telemetry.connect(mqttUrl);
-    });
+    this.#fleet = new FleetHost({ config, recorder: this.#recorder, log }, (mqttUrl) => this.#connectTelemetry(mqttUrl));
   }
 
   /** Default models, and those the settings name, that are not in the store. */
@@ -120,7 +118,7 @@ export class Device {
     const { url } = this.#listener;
     this.#home.publish({ pid: process.pid, url, version: this.#version, startedAt: new Date().toISOString() });
     this.#recorder.event({ lane: 'lifecycle', name: 'nearside.device.started', attributes: { 'service.version': this.#version } });
-    if (config.telemetry.enabled) this.#connectTelemetry();
+    if (config.telemetry.enabled) this.#startTelemetry(config.telemetry.mqttUrl);
     if (config.agent.start === 'eager') void this.bots.start().catch((error) => this.#log.error('bots did not start', { error }));
     this.#sampling = setInterval(() => this.#sample(), 10_000);
     this.#sampling.unref();
@@ -133,17 +131,25 @@ export class Device {
     return sampleProcesses(this.bots, this.#fleet, await this.runtime.listEngines());
   }
 
-  /** Stops in order: accept nothing, finish streams, close engines, flush the outbox, close storage. */
+  /**
+   * Stops in order: accept nothing, finish streams, close bots and engines, flush the outbox, close storage. The stack runs from
+   * its end to its begin, and to its begin even when a step fails.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#sampling);
-    await this.#listener?.drain(DRAIN_MS);
-    await this.bots[Symbol.asyncDispose]();
-    await this.runtime[Symbol.asyncDispose]();
+    await using stack = new AsyncDisposableStack();
+    stack.use(this.#home);
+    stack.use(this.#fleet);
+    stack.use(this.telemetry);
+    stack.defer(() => this.#flushTelemetry());
+    stack.use(this.runtime);
+    stack.use(this.bots);
+    stack.defer(() => this.#listener?.drain(DRAIN_MS));
+  }
+
+  async #flushTelemetry(): Promise<void> {
     if (this.#listener) this.#recorder.event({ lane: 'lifecycle', name: 'nearside.device.stopped' });
     await this.telemetry.flush(this.#listener ? FLUSH_MS : 0);
-    await this.telemetry[Symbol.asyncDispose]();
-    await this.#fleet[Symbol.asyncDispose]();
-    this.#home[Symbol.dispose]();
   }
 
   /** A file that changed since it was verified counts as missing: the pull replaces it. */
@@ -158,10 +164,13 @@ export class Device {
   }
 
   /** In the background: an answer never waits for a broker. */
-  #connectTelemetry(): void {
-    const { mqttUrl } = this.config.telemetry;
-    const url = mqttUrl === 'local' ? this.#fleet.start() : Promise.resolve(mqttUrl);
-    void url.then((target) => this.telemetry.connect(target)).catch((error) => this.#log.warn('telemetry waits in the outbox', { error }));
+  #startTelemetry(mqttUrl: string): void {
+    if (mqttUrl === 'local') this.#fleet.start();
+    else this.#connectTelemetry(mqttUrl);
+  }
+
+  #connectTelemetry(mqttUrl: string): void {
+    void this.telemetry.connect(mqttUrl).catch((error) => this.#log.warn('telemetry waits in the outbox', { error }));
   }
 
   #sample(): void {

@@ -2,25 +2,34 @@
 import { fileURLToPath } from 'node:url';
 import type { FleetMethods } from '#apps/fleet/fleet-methods.ts';
 import type { Config } from '#edge/config/schema.ts';
+import type { Recorder } from '#edge/contracts/telemetry.ts';
+import { sleep } from '#edge/core/clock.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { SupervisedChild } from '#edge/core/process/child.ts';
+import { backoffMs } from '#edge/core/retry.ts';
 
-const RESTART_MS = 1000;
+const RESTART = { initialMs: 1000, maxMs: 60_000 };
+
+export interface FleetHostDependencies {
+  readonly config: Pick<Config, 'fleet' | 'paths' | 'environment'>;
+  readonly recorder: Recorder;
+  readonly log: Logger;
+}
 
 export class FleetHost {
-  readonly #config: Pick<Config, 'fleet' | 'paths' | 'environment'>;
+  readonly #config: FleetHostDependencies['config'];
   readonly #log: Logger;
   readonly #child: SupervisedChild<FleetMethods>;
+  readonly #onRunning: (mqttUrl: string) => void;
+  readonly #stopped = new AbortController();
+  #keeping: Promise<void> | undefined;
 
-  /** @param onRestart - told the URL of the broker that runs again after a crash */
-  constructor(config: Pick<Config, 'fleet' | 'paths' | 'environment'>, log: Logger, onRestart: (mqttUrl: string) => void) {
+  /** @param onRunning - told the URL of the broker each time that it runs */
+  constructor({ config, recorder, log }: FleetHostDependencies, onRunning: (mqttUrl: string) => void) {
     this.#config = config;
     this.#log = log;
-    const restart = (): void =>
-      void this.start()
-        .then(onRestart)
-        .catch((error) => log.error('local fleet collector did not restart', { error }));
+    this.#onRunning = onRunning;
     this.#child = new SupervisedChild<FleetMethods>({
       name: 'local fleet collector',
       entry: fileURLToPath(new URL('../fleet/main.ts', import.meta.url)),
@@ -28,7 +37,9 @@ export class FleetHost {
       handlers: {},
       log,
       onExit: (exit) => {
-        if (exit.unexpected) setTimeout(restart, RESTART_MS).unref();
+        if (!exit.unexpected) return;
+        recorder.event({ lane: 'alerts', name: 'nearside.fleet.crashed' });
+        this.start();
       },
     });
   }
@@ -41,8 +52,29 @@ export class FleetHost {
     return this.#child.pid;
   }
 
-  /** Starts broker and collector, on a free port when the configured one is taken; resolves to the URL devices connect to. */
-  async start(): Promise<string> {
+  /** Starts broker and collector in the background, and again after a crash or a failure, until the host is disposed. */
+  start(): void {
+    this.#keeping ??= this.#run().finally(() => {
+      this.#keeping = undefined;
+    });
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopped;
+    for (let attempt = 0; !signal.aborted; attempt++) {
+      try {
+        return this.#onRunning(await this.#startChild());
+      } catch (error) {
+        if (signal.aborted) return;
+        if (attempt === 0)
+          this.#log.error('local fleet collector did not start', { error, next: 'tried again, events wait in the outbox' });
+      }
+      await sleep(backoffMs(attempt, RESTART), signal).catch(() => undefined);
+    }
+  }
+
+  /** On a free port when the configured one is taken; resolves to the URL devices connect to. */
+  async #startChild(): Promise<string> {
     const { mqttPort } = this.#config.fleet;
     try {
       return await this.#startOn(mqttPort);
@@ -63,6 +95,8 @@ export class FleetHost {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped.abort();
     await this.#child.stop();
+    await this.#keeping;
   }
 }

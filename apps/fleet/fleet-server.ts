@@ -1,4 +1,6 @@
+import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
+import { quarantineDatabase } from '#edge/storage/sqlite.ts';
 import { EmbeddedBroker } from './broker.ts';
 import { Collector } from './collector.ts';
 import { SqliteSink } from './sinks/sqlite-sink.ts';
@@ -25,8 +27,7 @@ export interface FleetServer extends AsyncDisposable {
  */
 export async function startFleetServer({ broker, database, log }: FleetServerOptions): Promise<FleetServer> {
   await using stack = new AsyncDisposableStack();
-  const sink = new SqliteSink(database);
-  sink.open();
+  const sink = openSink(database, log);
   let source: MqttSource;
   let mqttUrl: string;
   if ('url' in broker) {
@@ -41,4 +42,18 @@ export async function startFleetServer({ broker, database, log }: FleetServerOpt
   await stack.use(new Collector({ source, sink, log })).start();
   const running = stack.move();
   return { mqttUrl, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** A file that is no sound database is put aside, and a new one begun: what is collected from now on matters more. */
+function openSink(database: string, log: Logger): SqliteSink {
+  const sink = new SqliteSink(database);
+  try {
+    sink.open();
+  } catch (error) {
+    if (!EdgeError.is(error, 'E_DATABASE_CORRUPT')) throw error;
+    const kept = quarantineDatabase(database, Date.now());
+    log.error('fleet database quarantined', { path: database, kept, found: error.message });
+    sink.open();
+  }
+  return sink;
 }
