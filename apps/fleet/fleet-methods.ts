@@ -1,11 +1,7 @@
-import type { DeviceRow, FleetLedger } from './contracts.ts';
-
 /** What the collector process of a device offers its parent (`RpcMethods` of `edge/core/process`). */
 export type FleetMethods = {
   /** Starts the embedded broker and the collector; again with the same parameters it only answers. */
   readonly start: { readonly params: FleetStart; readonly result: { readonly mqttUrl: string } };
-  readonly devices: { readonly params: Record<never, never>; readonly result: readonly DeviceRow[] };
-  readonly ledger: { readonly params: Record<never, never>; readonly result: readonly FleetLedger[] };
 };
 
 export interface FleetStart {

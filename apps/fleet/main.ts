@@ -8,9 +8,8 @@ import { EdgeError } from '#edge/core/errors.ts';
 import { createLogger } from '#edge/core/log.ts';
 import { connectParent } from '#edge/core/process/parent.ts';
 import type { RpcHandlers } from '#edge/core/process/rpc.ts';
-import type { FleetMethods, FleetStart } from './fleet-methods.ts';
+import type { FleetMethods } from './fleet-methods.ts';
 import { type FleetServer, startFleetServer } from './fleet-server.ts';
-import { type FleetQueries, openFleetDatabase } from './query.ts';
 
 const USAGE = `Collects what devices tell over MQTT into one SQLite file.
 
@@ -23,29 +22,22 @@ const USAGE = `Collects what devices tell over MQTT into one SQLite file.
 
 /** Serves the device that forked this process. */
 function serveParent(): void {
-  let running: { readonly server: Promise<FleetServer>; readonly params: FleetStart } | undefined;
-  const query = async <T>(use: (queries: FleetQueries) => T): Promise<T> => {
-    if (!running) throw new EdgeError('E_INTERNAL', { what: 'the collector has not started' });
-    using queries = openFleetDatabase(running.params.database);
-    return use(queries);
-  };
+  let running: Promise<FleetServer> | undefined;
   const log = createLogger({ level: 'info', format: 'json', write: (line) => process.stderr.write(line) });
   const handlers: RpcHandlers<FleetMethods> = {
-    start: async (params) => {
-      const { mqttHost: host, mqttPort: port, database } = params;
-      running ??= { server: startFleetServer({ broker: { host, port }, database, log }), params };
+    start: async ({ mqttHost: host, mqttPort: port, database }) => {
+      running ??= startFleetServer({ broker: { host, port }, database, log });
       try {
-        return { mqttUrl: (await running.server).mqttUrl };
+        return { mqttUrl: (await running).mqttUrl };
       } catch (error) {
         running = undefined;
         throw error;
       }
     },
-    devices: () => query((queries) => queries.listDevices()),
-    ledger: () => query((queries) => queries.listLedgers()),
   };
   connectParent<Record<never, never>, FleetMethods>(handlers, async () => {
-    const server = await running?.server.catch(() => undefined);
+    // A start that failed has told its caller.
+    const server = await running?.catch(() => undefined);
     await server?.[Symbol.asyncDispose]();
   });
 }
