@@ -9,7 +9,7 @@ import type { CallOptions, Engine, EngineInfo, LoadSpec } from '#edge/contracts/
 import type { GenerateRequest } from '#edge/contracts/generate.ts';
 import type { ReplyPart } from '#edge/contracts/parts.ts';
 import type { OnProgress } from '#edge/contracts/progress.ts';
-import { abortError, throwIfAborted, withDeadline } from '#edge/core/abort.ts';
+import { orAborted, throwIfAborted, withDeadline } from '#edge/core/abort.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { type ChildExit, type ChildState, SupervisedChild } from '#edge/core/process/child.ts';
@@ -44,7 +44,7 @@ export interface EngineHostStatus {
   readonly active: number;
   /** Unexpected ends of the child so far. */
   readonly crashes: number;
-  /** What the engine said of itself when it last loaded. */
+  /** What the engine says of itself; absent while the model is not loaded. */
   readonly info?: EngineInfo;
 }
 
@@ -83,6 +83,7 @@ export class EngineHost implements Omit<Engine, 'info'> {
       maxResidentBytes,
       ...(hangAfterMs === undefined ? {} : { hangAfterMs }),
       onExit: (exit) => {
+        this.#info = undefined;
         if (exit.unexpected) onCrash?.(exit, spec);
       },
       log,
@@ -122,12 +123,7 @@ export class EngineHost implements Omit<Engine, 'info'> {
   runTensors: Engine['runTensors'] = (request, options) =>
     this.#call('runTensors', options, (peer, rpc) => peer.call('runTensors', request, rpc));
 
-  /** Ends the child; calls in flight fail with `E_SHUTTING_DOWN`. A later call starts it again. */
-  async stop(): Promise<void> {
-    await this.#child.stop();
-  }
-
-  /** Ends the child for good. */
+  /** Ends the child for good; calls in flight and later ones fail with `E_SHUTTING_DOWN`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
     await this.#child.stop();
@@ -162,7 +158,7 @@ export class EngineHost implements Omit<Engine, 'info'> {
       this.#loads.set(peer, load);
       load.catch(() => this.#loads.delete(peer));
     }
-    return orAborted(load, signal);
+    return orAborted(load, signal, 'engine call');
   }
 
   async #load(peer: Peer): Promise<EngineInfo> {
@@ -217,15 +213,4 @@ export class EngineHost implements Omit<Engine, 'info'> {
       }),
     );
   }
-}
-
-/** The promise, or the signal's error when it fires first. */
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return promise;
-  return new Promise<T>((resolve, reject) => {
-    const onAbort = (): void => reject(abortError(signal, 'engine call'));
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

@@ -11,6 +11,17 @@ export function throwIfAborted(signal: AbortSignal | undefined, what?: string): 
   if (signal?.aborted) throw abortError(signal, what);
 }
 
+/** The promise, or {@link abortError} when the signal fires first; what the promise stands for goes on. */
+export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined, what?: string): Promise<T> {
+  if (!signal) return promise;
+  return new Promise<T>((resolve, reject) => {
+    const onAbort = (): void => reject(abortError(signal, what));
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
 /** A signal that fires with `E_DEADLINE` after `ms`, or with the given signal, whichever comes first. Dispose it to stop its timer. */
 export function withDeadline(ms: number, what: string, signal?: AbortSignal): { signal: AbortSignal; [Symbol.dispose](): void } {
   const deadline = new AbortController();

@@ -16,7 +16,7 @@ import type { PlanInput } from './plan-input.ts';
  */
 export function makePlan(input: PlanInput): Plan {
   requireModel(input);
-  const budgetBytes = memoryBudget(input.device, input.settings, input.memoryInUseBytes);
+  const budgetBytes = memoryBudget(input.device, input.settings, input.engineMemory);
   const candidates = rank(listCandidates(input, budgetBytes), input);
   const runnable = candidates.filter(({ reasons }) => reasons.length === 0);
   const [chosen, ...fallbacks] = runnable;

@@ -1,5 +1,5 @@
 import type { DeviceProfile } from '#edge/contracts/hardware.ts';
-import type { PlanSettings } from './plan-input.ts';
+import type { EngineMemory, PlanSettings } from './plan-input.ts';
 
 const MIB = 1024 * 1024;
 const DEFAULT_SHARE = 0.6;
@@ -9,13 +9,13 @@ const DEFAULT_SHARE = 0.6;
  *
  * `available` is the smaller of MemAvailable and what the cgroup leaves. A reserve stays with the system:
  * the larger of 256 MiB and 10 %, but never more than a quarter, or a board with 512 MiB could run nothing. On top comes
- * the user's cap for all engines (60 % of what is available by default). What engines hold already is taken off.
+ * the user's cap for all engines together, or 60 % of what is available. What loaded engines will still take is taken off.
  */
-export function memoryBudget(device: DeviceProfile, settings: PlanSettings, memoryInUseBytes: number): number {
+export function memoryBudget(device: DeviceProfile, settings: PlanSettings, engines: EngineMemory): number {
   const available = device.memory.availableBytes;
   const reserve = Math.min(Math.max(256 * MIB, available * 0.1), available * 0.25);
-  const cap = settings.memoryBytes > 0 ? settings.memoryBytes : available * DEFAULT_SHARE;
-  return Math.max(0, Math.floor(Math.min(cap, available - reserve) - memoryInUseBytes));
+  const cap = settings.memoryBytes > 0 ? settings.memoryBytes - engines.residentBytes : available * DEFAULT_SHARE;
+  return Math.max(0, Math.floor(Math.min(cap, available - reserve) - engines.expectedBytes));
 }
 
 /** Bytes of a discrete GPU that may be taken: all but the larger of 8 % and 300 MiB. */

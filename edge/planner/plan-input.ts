@@ -11,6 +11,14 @@ export interface Quarantine {
   readonly reason: string;
 }
 
+/** What the engines of this device take already. */
+export interface EngineMemory {
+  /** Bytes they hold, which `device.memory.availableBytes` does not count any more. */
+  readonly residentBytes: number;
+  /** Bytes they were planned with and have not taken yet, which it still counts as available. */
+  readonly expectedBytes: number;
+}
+
 /** The part of the configuration that the planner reads. */
 export interface PlanSettings {
   /** Threads of an engine; 0 lets the planner choose. */
@@ -39,6 +47,5 @@ export interface PlanInput {
   /** Milliseconds since 1970; decides which quarantines and measurements are over. */
   readonly nowMs: number;
   readonly settings: PlanSettings;
-  /** Bytes that loaded engines hold and that `device.memory.availableBytes` still counts as available. */
-  readonly memoryInUseBytes: number;
+  readonly engineMemory: EngineMemory;
 }

@@ -15,7 +15,7 @@ import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { probeDevice } from '#edge/hardware/device-profile.ts';
 import { makePlan } from '#edge/planner/make-plan.ts';
-import type { Quarantine } from '#edge/planner/plan-input.ts';
+import type { EngineMemory, Quarantine } from '#edge/planner/plan-input.ts';
 import type { ModelStore } from '#edge/store/model-store.ts';
 import { EnginePool } from './engine-pool.ts';
 
@@ -44,7 +44,7 @@ export class EdgeRuntime implements RuntimePort {
     this.#store = store;
     this.#probe = dependencies.probe ?? (() => probeDevice());
     this.#pool = new EnginePool({
-      plan: (model, quarantined, memoryInUseBytes) => this.#planModel(model, quarantined, memoryInUseBytes),
+      plan: (model, quarantined, memory) => this.#planModel(model, quarantined, memory),
       environment: config.environment,
       idleUnloadMs: config.runtime.idleUnloadMs,
       deadlineMs: config.runtime.deadlineMs,
@@ -58,26 +58,31 @@ export class EdgeRuntime implements RuntimePort {
     const queuedAt = performance.now();
     const cold = !this.#pool.isLoaded(model);
     if (cold) yield { type: 'status', text: `loading ${model}` };
-    const host = await this.#pool.acquire(model);
+    using lease = await this.#pool.acquire(model, options?.signal);
+    // An engine that stopped when it was idle, or crashed, loads again.
+    await lease.host.load(options);
     const loadMs = performance.now() - queuedAt;
-    for await (const part of host.generate({ ...request, model }, options)) {
+    for await (const part of lease.host.generate({ ...request, model }, options)) {
       yield part.type === 'response-end' && cold ? { ...part, timings: { ...part.timings, loadMs } } : part;
     }
   }
 
   async embed(request: EmbedRequest, options?: CallOptions): Promise<EmbedResponse> {
     const model = this.#resolve(request.model);
-    return (await this.#pool.acquire(model)).embed({ ...request, model }, options);
+    using lease = await this.#pool.acquire(model, options?.signal);
+    return await lease.host.embed({ ...request, model }, options);
   }
 
   async score(request: ScoreRequest, options?: CallOptions): Promise<ScoreResponse> {
     const model = this.#resolve(request.model);
-    return (await this.#pool.acquire(model)).score({ ...request, model }, options);
+    using lease = await this.#pool.acquire(model, options?.signal);
+    return await lease.host.score({ ...request, model }, options);
   }
 
   async runTensors(request: TensorRequest, options?: CallOptions): Promise<TensorResponse> {
     const model = this.#resolve(request.model);
-    return (await this.#pool.acquire(model)).runTensors({ ...request, model }, options);
+    using lease = await this.#pool.acquire(model, options?.signal);
+    return await lease.host.runTensors({ ...request, model }, options);
   }
 
   async listModels(): Promise<readonly ModelSummary[]> {
@@ -95,12 +100,12 @@ export class EdgeRuntime implements RuntimePort {
 
   /** How this device would run a task, with every model of the catalog that does it as a candidate. */
   async plan(task: Task): Promise<Plan> {
-    return this.#plan(task, { preferred: this.#defaultModel(task), memoryInUseBytes: this.#pool.memoryInUseBytes });
+    return this.#plan(task, { preferred: this.#defaultModel(task), memory: this.#pool.memory });
   }
 
   /** The hardware this runtime plans for. */
   device(): Promise<DeviceProfile> {
-    const now = Date.now();
+    const now = performance.now();
     if (!this.#profile || now - this.#profile.at > PROFILE_MAX_AGE_MS) this.#profile = { at: now, value: this.#probe() };
     return this.#profile.value;
   }
@@ -132,13 +137,11 @@ export class EdgeRuntime implements RuntimePort {
     return models[task];
   }
 
-  async #planModel(
-    model: string,
-    quarantined: readonly Quarantine[],
-    memoryInUseBytes: number,
-  ): Promise<{ plan: Plan; loadSpec?: LoadSpec }> {
+  async #planModel(model: string, quarantined: readonly Quarantine[], memory: EngineMemory): Promise<{ plan: Plan; loadSpec?: LoadSpec }> {
     const card = this.#store.catalog.get(model);
-    const plan = await this.#plan(card.task, { model, quarantined, memoryInUseBytes });
+    // Engines that were loaded or unloaded a moment ago changed what memory is left.
+    this.#profile = undefined;
+    const plan = await this.#plan(card.task, { model, quarantined, memory });
     const stored = plan.chosen && this.#store.find(model, plan.chosen.variant);
     return plan.loadSpec && stored ? { plan, loadSpec: { ...plan.loadSpec, stored } } : { plan };
   }
@@ -149,7 +152,7 @@ export class EdgeRuntime implements RuntimePort {
       readonly model?: string;
       readonly preferred?: string | undefined;
       readonly quarantined?: readonly Quarantine[];
-      readonly memoryInUseBytes: number;
+      readonly memory: EngineMemory;
     },
   ): Promise<Plan> {
     const { profile, threads, memoryBytes, contextTokens } = this.#config.runtime;
@@ -164,7 +167,7 @@ export class EdgeRuntime implements RuntimePort {
       quarantined: options.quarantined ?? this.#pool.quarantined,
       nowMs: Date.now(),
       settings: { threads, memoryBytes, contextTokens, ...(options.preferred ? { preferredModel: options.preferred } : {}) },
-      memoryInUseBytes: options.memoryInUseBytes,
+      engineMemory: options.memory,
     });
   }
 }

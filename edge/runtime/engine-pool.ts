@@ -4,18 +4,16 @@ import type { LoadSpec } from '#edge/contracts/backend.ts';
 import type { Candidate, Plan } from '#edge/contracts/plan.ts';
 import type { EngineStatus } from '#edge/contracts/runtime.ts';
 import type { Recorder } from '#edge/contracts/telemetry.ts';
+import { orAborted, throwIfAborted } from '#edge/core/abort.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
+import { Pool } from '#edge/core/pool.ts';
 import type { ChildExit } from '#edge/core/process/child.ts';
-import type { Quarantine } from '#edge/planner/plan-input.ts';
+import type { EngineMemory, Quarantine } from '#edge/planner/plan-input.ts';
 
 export interface EnginePoolDependencies {
-  /** Plans one model, leaving the quarantined candidates out; `memoryInUseBytes` is what loaded engines will still take. */
-  readonly plan: (
-    model: string,
-    quarantined: readonly Quarantine[],
-    memoryInUseBytes: number,
-  ) => Promise<{ plan: Plan; loadSpec?: LoadSpec }>;
+  /** Plans one model, leaving the quarantined candidates out. */
+  readonly plan: (model: string, quarantined: readonly Quarantine[], memory: EngineMemory) => Promise<{ plan: Plan; loadSpec?: LoadSpec }>;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly idleUnloadMs: number;
   readonly deadlineMs: number;
@@ -23,21 +21,34 @@ export interface EnginePoolDependencies {
   readonly log: Logger;
 }
 
+/** An engine that stays loaded, or loads again when it is called, until the lease is disposed. */
+export interface EngineLease {
+  readonly host: EngineHost;
+  [Symbol.dispose](): void;
+}
+
 interface PooledEngine {
+  readonly model: string;
   readonly host: EngineHost;
   readonly candidate: Candidate;
+  /** A `retired` engine is given to nobody any more, and ends with its last lease. */
+  state: 'loading' | 'ready' | 'retired';
+  leases: number;
+  /** By `performance.now()`. */
   lastUsedAt: number;
 }
 
-/** First quarantine after a failed load; doubles with every further failure of the candidate. */
+/** How long a candidate is left out after it failed. */
 const QUARANTINE_MS = 60 * 60 * 1000;
 /** Crashes of one engine after which the next candidate is tried, when there is one. */
 const CRASHES_BEFORE_FALLBACK = 3;
 
 export class EnginePool {
   readonly #dependencies: EnginePoolDependencies;
-  readonly #engines = new Map<string, PooledEngine>();
-  readonly #loading = new Map<string, Promise<EngineHost>>();
+  readonly #engines = new Set<PooledEngine>();
+  readonly #loads = new Map<string, Promise<void>>();
+  /** Admission is one model at a time: two that load together must not count on the same memory. */
+  readonly #admission = new Pool(['turn']);
   #quarantined: readonly Quarantine[] = [];
   #closed = false;
 
@@ -45,12 +56,14 @@ export class EnginePool {
     this.#dependencies = dependencies;
   }
 
-  /** Bytes that loaded engines were planned with and have not taken yet: the system still counts them as available. */
-  get memoryInUseBytes(): number {
-    return [...this.#engines.values()].reduce(
-      (sum, { candidate, host }) => sum + Math.max(0, candidate.memory.totalBytes - host.status.residentBytes),
-      0,
-    );
+  get memory(): EngineMemory {
+    let residentBytes = 0;
+    let expectedBytes = 0;
+    for (const { candidate, host } of this.#engines) {
+      residentBytes += host.status.residentBytes;
+      expectedBytes += Math.max(0, candidate.memory.totalBytes - host.status.residentBytes);
+    }
+    return { residentBytes, expectedBytes };
   }
 
   get quarantined(): readonly Quarantine[] {
@@ -60,85 +73,121 @@ export class EnginePool {
   }
 
   isLoaded(model: string): boolean {
-    return this.#engines.get(model)?.host.status.info !== undefined;
+    return this.#ready(model)?.host.status.info !== undefined;
   }
 
   status(): readonly EngineStatus[] {
-    return [...this.#engines.values()].flatMap(({ host }) => {
+    return [...this.#engines].flatMap(({ host }) => {
       const { info, pid, residentBytes, active, crashes } = host.status;
       return info && pid ? [{ ...info, pid, residentBytes, active, crashes }] : [];
     });
   }
 
   /**
-   * The engine of a model, loaded.
-   * @throws EdgeError `E_NO_CANDIDATE` with every reason, or the load error of the last candidate.
+   * Lends the engine of a model, which is loaded when it is lent for the first time.
+   * @throws EdgeError `E_NO_CANDIDATE` with every reason, the load error of the last candidate, or `E_CANCELLED`; giving up
+   * does not stop the load for others.
    */
-  async acquire(model: string): Promise<EngineHost> {
-    if (this.#closed) throw new EdgeError('E_SHUTTING_DOWN', { what: 'the device is stopping' });
-    const pooled = this.#engines.get(model);
-    if (pooled) {
-      pooled.lastUsedAt = Date.now();
-      return pooled.host;
+  async acquire(model: string, signal?: AbortSignal): Promise<EngineLease> {
+    for (;;) {
+      if (this.#closed) throw shuttingDown();
+      throwIfAborted(signal, `loading ${model}`);
+      const engine = this.#ready(model);
+      if (engine) return this.#lend(engine);
+      const load = this.#loads.get(model) ?? this.#load(model).finally(() => this.#loads.delete(model));
+      this.#loads.set(model, load);
+      await orAborted(load, signal, `loading ${model}`);
     }
-    const loading = this.#loading.get(model) ?? this.#load(model).finally(() => this.#loading.delete(model));
-    this.#loading.set(model, loading);
-    return loading;
-  }
-
-  /** Unloads a model, if it is loaded. */
-  async unload(model: string): Promise<void> {
-    const pooled = this.#engines.get(model);
-    this.#engines.delete(model);
-    await pooled?.host.stop();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    await Promise.allSettled(this.#loading.values());
-    await Promise.all([...this.#engines.keys()].map((model) => this.unload(model)));
+    await Promise.all([...this.#engines].map((engine) => this.#end(engine)));
+    await Promise.allSettled(this.#loads.values());
   }
 
-  async #load(model: string): Promise<EngineHost> {
-    let failure: EdgeError | undefined;
-    let from: string | undefined;
+  #ready(model: string): PooledEngine | undefined {
+    return [...this.#engines].find((engine) => engine.model === model && engine.state === 'ready');
+  }
+
+  #lend(engine: PooledEngine): EngineLease {
+    let held = true;
+    engine.leases++;
+    return {
+      host: engine.host,
+      [Symbol.dispose]: () => {
+        if (!held) return;
+        held = false;
+        engine.leases--;
+        engine.lastUsedAt = performance.now();
+        if (engine.state === 'retired') this.#endUnused(engine);
+      },
+    };
+  }
+
+  async #end(engine: PooledEngine): Promise<void> {
+    engine.state = 'retired';
+    await engine.host[Symbol.asyncDispose]();
+    this.#engines.delete(engine);
+  }
+
+  #endUnused(engine: PooledEngine): void {
+    if (engine.leases > 0) return;
+    void this.#end(engine).catch((error) => this.#dependencies.log.error('engine did not end', { model: engine.model, error }));
+  }
+
+  async #load(model: string): Promise<void> {
+    let failed: { readonly id: string; readonly error: EdgeError } | undefined;
     for (;;) {
-      const { plan, loadSpec } = await this.#dependencies.plan(model, this.quarantined, this.memoryInUseBytes);
-      if (!plan.chosen || !loadSpec) {
-        if (await this.#makeRoom(plan)) continue;
-        throw failure ?? noCandidate(model, plan);
-      }
-      if (from) this.#reportFallback(model, from, plan.chosen.id, failure?.code ?? 'unknown', failure?.message);
+      const { engine, plan } = await this.#admit(model);
+      if (!engine) throw failed?.error ?? noCandidate(model, plan);
+      const { id } = engine.candidate;
+      if (failed) this.#reportFallback(model, failed.id, id, failed.error.code, failed.error.message);
       try {
-        return await this.#start(model, plan.chosen, loadSpec);
-      } catch (error) {
-        failure = EdgeError.from(error, `cannot load ${model}`);
-        // A damaged file or a caller's deadline says nothing about the candidate.
-        if (failure.code === 'E_MODEL_CORRUPT' || failure.code === 'E_CANCELLED' || failure.code === 'E_SHUTTING_DOWN') throw failure;
-        from = plan.chosen.id;
-        this.#quarantine(plan.chosen.id, failure.message);
+        return await this.#start(engine);
+      } catch (cause) {
+        await this.#end(engine);
+        const error = EdgeError.from(cause, `cannot load ${model}`);
+        // A damaged file or the end of the device says nothing about the candidate.
+        if (error.code === 'E_MODEL_CORRUPT' || error.code === 'E_SHUTTING_DOWN') throw error;
+        failed = { id, error };
+        this.#quarantine(id, error.message);
       }
     }
   }
 
-  async #start(model: string, candidate: Candidate, spec: LoadSpec): Promise<EngineHost> {
-    const { environment, idleUnloadMs, deadlineMs, recorder, log } = this.#dependencies;
-    const startedAt = performance.now();
+  /** Plans a model, makes room for it, and counts its memory as taken; no engine when the plan has no candidate. */
+  async #admit(model: string): Promise<{ readonly engine?: PooledEngine; readonly plan: Plan }> {
+    using _turn = await this.#admission.acquire();
+    for (;;) {
+      const { plan, loadSpec } = await this.#dependencies.plan(model, this.quarantined, this.memory);
+      if (this.#closed) throw shuttingDown();
+      if (plan.chosen && loadSpec) return { engine: this.#register(model, plan.chosen, loadSpec), plan };
+      if (!(await this.#makeRoom(plan))) return { plan };
+    }
+  }
+
+  #register(model: string, candidate: Candidate, spec: LoadSpec): PooledEngine {
+    const { environment, idleUnloadMs, deadlineMs, log } = this.#dependencies;
     const host = new EngineHost({
       spec,
       environment,
       log,
       deadlineMs,
       idleStopMs: idleUnloadMs,
-      onCrash: (exit) => this.#onCrash(model, candidate, exit),
+      onCrash: (exit) => this.#onCrash(engine, exit),
     });
-    try {
-      await host.load();
-    } catch (error) {
-      await host.stop();
-      throw error;
-    }
-    this.#engines.set(model, { host, candidate, lastUsedAt: Date.now() });
+    const engine: PooledEngine = { model, host, candidate, state: 'loading', leases: 0, lastUsedAt: performance.now() };
+    this.#engines.add(engine);
+    return engine;
+  }
+
+  async #start(engine: PooledEngine): Promise<void> {
+    const { recorder, log } = this.#dependencies;
+    const { model, candidate, host } = engine;
+    const startedAt = performance.now();
+    await host.load();
+    engine.state = 'ready';
     const seconds = (performance.now() - startedAt) / 1000;
     recorder.observe('nearside.engine.load.duration', seconds, { 'gen_ai.request.model': model, 'nearside.backend': candidate.backend });
     log.info('model loaded', {
@@ -147,11 +196,11 @@ export class EnginePool {
       threads: candidate.threads,
       ms: Math.round(seconds * 1000),
     });
-    return host;
   }
 
-  #onCrash(model: string, candidate: Candidate, exit: ChildExit): void {
+  #onCrash(engine: PooledEngine, exit: ChildExit): void {
     const { recorder, log } = this.#dependencies;
+    const { model, candidate } = engine;
     const attributes = {
       'gen_ai.request.model': model,
       'nearside.backend': candidate.backend,
@@ -159,19 +208,23 @@ export class EnginePool {
     };
     recorder.event({ lane: 'alerts', name: 'nearside.engine.crashed', attributes });
     recorder.observe('nearside.engine.crashes', 1, { 'gen_ai.request.model': model, 'nearside.backend': candidate.backend });
-    const pooled = this.#engines.get(model);
-    if (!pooled || pooled.host.status.crashes < CRASHES_BEFORE_FALLBACK) return;
-    void this.#fallBack(model, candidate, exit).catch((error) => log.error('fallback failed', { model, error }));
+    if (engine.state !== 'ready' || engine.host.status.crashes < CRASHES_BEFORE_FALLBACK) return;
+    void this.#fallBack(engine, exit).catch((error) => log.error('fallback failed', { model, error }));
   }
 
   /** Gives up on a candidate that keeps crashing, but only when the plan has another one. */
-  async #fallBack(model: string, candidate: Candidate, exit: ChildExit): Promise<void> {
-    const without = [...this.quarantined, quarantineOf(candidate.id, `crashed ${CRASHES_BEFORE_FALLBACK} times`, 1)];
-    const { plan } = await this.#dependencies.plan(model, without, 0);
-    if (!plan.chosen) return;
+  async #fallBack(engine: PooledEngine, exit: ChildExit): Promise<void> {
+    const { model, candidate } = engine;
+    const reason = `crashed ${CRASHES_BEFORE_FALLBACK} times`;
+    const { plan } = await this.#dependencies.plan(model, [...this.quarantined, quarantineOf(candidate.id, reason)], {
+      residentBytes: 0,
+      expectedBytes: 0,
+    });
+    if (!plan.chosen || engine.state !== 'ready') return;
+    engine.state = 'retired';
     this.#reportFallback(model, candidate.id, plan.chosen.id, 'E_ENGINE_CRASHED', String(exit.signal ?? exit.code));
-    this.#quarantined = without;
-    await this.unload(model);
+    this.#quarantine(candidate.id, reason);
+    this.#endUnused(engine);
   }
 
   #reportFallback(model: string, from: string, to: string, code: string, reason: string | undefined): void {
@@ -186,40 +239,45 @@ export class EnginePool {
   }
 
   #quarantine(candidateId: string, reason: string): void {
-    const before = this.#quarantined.filter((entry) => entry.candidateId === candidateId).length;
-    this.#quarantined = [
-      ...this.#quarantined.filter((entry) => entry.candidateId !== candidateId),
-      quarantineOf(candidateId, reason, 2 ** before),
-    ];
+    const others = this.#quarantined.filter((entry) => entry.candidateId !== candidateId);
+    this.#quarantined = [...others, quarantineOf(candidateId, reason)];
   }
 
-  /** Unloads the engine that was idle longest when memory was the reason for having no candidate. */
+  /** Unloads the engine that was idle longest, when memory is all that stands against a candidate and unloading can give enough. */
   async #makeRoom(plan: Plan): Promise<boolean> {
-    if (
-      !plan.candidates.some(
-        (candidate) => candidate.reasons.length > 0 && candidate.reasons.every((reason) => reason.code === 'mem-exceeds'),
-      )
-    )
-      return false;
     const idle = [...this.#engines]
-      .filter(([, engine]) => engine.host.status.active === 0)
-      .sort(([, a], [, b]) => a.lastUsedAt - b.lastUsedAt);
+      .filter(({ state, leases }) => state === 'ready' && leases === 0)
+      .sort((a, b) => a.lastUsedAt - b.lastUsedAt);
+    const reclaimableBytes = idle.reduce(
+      (sum, { candidate, host }) => sum + Math.max(candidate.memory.totalBytes, host.status.residentBytes),
+      0,
+    );
+    const couldFit = plan.candidates.some(
+      ({ reasons, memory }) =>
+        reasons.length > 0 &&
+        reasons.every(({ code }) => code === 'mem-exceeds') &&
+        memory.totalBytes <= plan.budgetBytes + reclaimableBytes,
+    );
     const victim = idle[0];
-    if (!victim) return false;
-    this.#dependencies.log.info('model unloaded to make room', { model: victim[0] });
-    await this.unload(victim[0]);
+    if (!victim || !couldFit) return false;
+    this.#dependencies.log.info('model unloaded to make room', { model: victim.model });
+    await this.#end(victim);
     return true;
   }
 }
 
-function quarantineOf(candidateId: string, reason: string, factor: number): Quarantine {
-  return { candidateId, reason, untilMs: Date.now() + QUARANTINE_MS * factor };
+function quarantineOf(candidateId: string, reason: string): Quarantine {
+  return { candidateId, reason, untilMs: Date.now() + QUARANTINE_MS };
+}
+
+function shuttingDown(): EdgeError {
+  return new EdgeError('E_SHUTTING_DOWN', { what: 'the device is stopping' });
 }
 
 function noCandidate(model: string, plan: Plan): EdgeError {
-  const reasons = plan.candidates.map(
-    (candidate) => `${candidate.id}: ${candidate.reasons.map((reason) => `${reason.code} (${reason.detail})`).join(', ')}`,
-  );
+  const reasons = plan.candidates
+    .filter((candidate) => candidate.model === model)
+    .map((candidate) => `${candidate.id}: ${candidate.reasons.map((reason) => `${reason.code} (${reason.detail})`).join(', ')}`);
   return new EdgeError('E_NO_CANDIDATE', {
     what: `no engine can run ${model} here`,
     expected: 'at least one candidate without an objection',

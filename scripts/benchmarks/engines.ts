@@ -130,7 +130,7 @@ async function specOf(config: Config, task: Task, model: string): Promise<LoadSp
     quarantined: [],
     nowMs: Date.now(),
     settings: { threads, memoryBytes, contextTokens },
-    memoryInUseBytes: 0,
+    engineMemory: { residentBytes: 0, expectedBytes: 0 },
   });
   const stored = plan.chosen && store.find(model, plan.chosen.variant);
   if (!plan.loadSpec || !stored) throw new EdgeError('E_NO_CANDIDATE', { what: `cannot measure ${model}`, found: plan.because });

@@ -32,7 +32,14 @@ describe('memory', () => {
 
   it('leaves a reserve to the system, a smaller one on a small board, and honours the cap', () => {
     const budget = (availableBytes: number, memoryBytes: number, inUse = 0): number =>
-      memoryBudget({ ...vm, memory: { ...vm.memory, availableBytes } }, { threads: 0, contextTokens: 2048, memoryBytes }, inUse);
+      memoryBudget(
+        { ...vm, memory: { ...vm.memory, availableBytes } },
+        { threads: 0, contextTokens: 2048, memoryBytes },
+        {
+          residentBytes: 0,
+          expectedBytes: inUse,
+        },
+      );
     expect(budget(10 * GIB, 0)).toBe(6 * GIB);
     expect(budget(10 * GIB, 100 * GIB)).toBe(9 * GIB);
     expect(budget(2 * GIB, 100 * GIB)).toBe(2 * GIB - 256 * MIB);

@@ -42,7 +42,7 @@ export function inputFor(device: DeviceProfile, changes: Partial<PlanInput> = {}
     quarantined: [],
     nowMs: NOW_MS,
     settings: { threads: 0, memoryBytes: 0, contextTokens: 2048, preferredModel: CHAT },
-    memoryInUseBytes: 0,
+    engineMemory: { residentBytes: 0, expectedBytes: 0 },
     ...changes,
   };
 }

@@ -94,8 +94,21 @@ describe('rejections', () => {
     expect(reasonsOf('llama/cpu/t2', inputFor(withMemory(vm, 0)))).toEqual([
       { code: 'mem-exceeds', detail: 'needs 310.6 MiB, 0 B available' },
     ]);
-    const busy = inputFor(withMemory(vm, 1000 * MIB), { memoryInUseBytes: 500 * MIB });
+    const busy = inputFor(withMemory(vm, 1000 * MIB), { engineMemory: { residentBytes: 0, expectedBytes: 500 * MIB } });
     expect(reasonsOf('llama/cpu/t2', busy)).toMatchObject([{ code: 'mem-exceeds' }]);
+  });
+
+  it("mem-exceeds when the engines together would pass the user's cap, whatever is free", () => {
+    const capped = (residentBytes: number): readonly Rejection[] =>
+      reasonsOf(
+        'llama/cpu/t2',
+        inputFor(withMemory(vm, 8000 * MIB), {
+          settings: { threads: 0, contextTokens: 2048, memoryBytes: 500 * MIB },
+          engineMemory: { residentBytes, expectedBytes: 0 },
+        }),
+      );
+    expect(capped(0)).toEqual([]);
+    expect(capped(400 * MIB)).toMatchObject([{ code: 'mem-exceeds', detail: expect.stringContaining('100.0 MiB available') }]);
   });
 
   it('mem-exceeds on a GPU that is too small, while the CPU still serves', async () => {

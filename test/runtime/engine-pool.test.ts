@@ -8,6 +8,7 @@ import type { TelemetryEvent } from '#edge/contracts/telemetry.ts';
 import { createLogger } from '#edge/core/log.ts';
 import { EnginePool } from '#edge/runtime/engine-pool.ts';
 
+const GIB = 1024 ** 3;
 const folder = mkdtempSync(join(tmpdir(), 'nearside-pool-'));
 const pools: EnginePool[] = [];
 const lines: { event: string; [key: string]: unknown }[] = [];
@@ -62,29 +63,25 @@ function specOf(model: string, choice: Choice): LoadSpec {
   };
 }
 
-/** A pool whose planner takes the first choice that is neither quarantined nor over the budget. */
+/** A pool whose planner takes the first choice that is neither quarantined nor over what is left of the budget. */
 function poolOf(choices: Readonly<Record<string, readonly Choice[]>>, budget = Number.POSITIVE_INFINITY): EnginePool {
-  const reserved = new Map<string, number>();
   const pool = new EnginePool({
-    plan: async (model, quarantined) => {
-      const inUse = [...reserved].filter(([other]) => other !== model && pool.isLoaded(other)).reduce((sum, [, bytes]) => sum + bytes, 0);
+    plan: async (model, quarantined, memory) => {
+      const budgetBytes = budget - memory.residentBytes - memory.expectedBytes;
+      await new Promise((resolve) => setTimeout(resolve, 20));
       const candidates = (choices[model] ?? []).map((choice) => {
-        if (quarantined.some((entry) => entry.candidateId === choice.id))
-          return { choice, candidate: candidateOf(model, { ...choice, rejected: 'quarantined' }) };
-        return {
-          choice,
-          candidate: candidateOf(model, inUse + (choice.bytes ?? 1) > budget ? { ...choice, rejected: 'mem-exceeds' } : choice),
-        };
+        const isOut = quarantined.some((entry) => entry.candidateId === choice.id);
+        const rejected = isOut ? 'quarantined' : (choice.bytes ?? 1) > budgetBytes ? 'mem-exceeds' : undefined;
+        return { choice, candidate: candidateOf(model, rejected ? { ...choice, rejected } : choice) };
       });
       const chosen = candidates.find(({ candidate }) => candidate.reasons.length === 0);
-      if (chosen) reserved.set(model, chosen.candidate.memory.totalBytes);
       const plan: Plan = {
         task: 'generate',
         profile: 'latency',
         because: 'test',
         candidates: candidates.map(({ candidate }) => candidate),
         fallbacks: [],
-        budgetBytes: budget,
+        budgetBytes,
         ...(chosen ? { chosen: chosen.candidate } : {}),
       };
       return chosen ? { plan, loadSpec: specOf(model, chosen.choice) } : { plan };
@@ -99,11 +96,26 @@ function poolOf(choices: Readonly<Record<string, readonly Choice[]>>, budget = N
   return pool;
 }
 
+/** Loads a model and gives it back at once. */
+async function load(pool: EnginePool, model: string): Promise<void> {
+  using _lease = await pool.acquire(model);
+}
+
+/** Two models of 6 GiB each, with room for one. */
+const twoOfSix = (name: string): EnginePool =>
+  poolOf(
+    {
+      a: [{ id: 'a/1', file: modelFile(`${name}a`), bytes: 6 * GIB }],
+      b: [{ id: 'b/1', file: modelFile(`${name}b`), bytes: 6 * GIB }],
+    },
+    10 * GIB,
+  );
+
 describe('EnginePool', () => {
   it('loads a model once for callers that come together, and says what it loaded', async () => {
     const pool = poolOf({ a: [{ id: 'a/1', file: modelFile('a') }] });
     const [first, second] = await Promise.all([pool.acquire('a'), pool.acquire('a')]);
-    expect(first).toBe(second);
+    expect(first.host).toBe(second.host);
     expect(pool.isLoaded('a')).toBe(true);
     expect(pool.status()).toMatchObject([{ backend: 'fake', model: 'a', crashes: 0, active: 0 }]);
     expect(lines.filter((line) => line.event === 'model loaded')).toHaveLength(1);
@@ -116,7 +128,7 @@ describe('EnginePool', () => {
         { id: 'a/good', file: modelFile('good') },
       ],
     });
-    const host = await pool.acquire('a');
+    const { host } = await pool.acquire('a');
     expect((await host.embed({ model: 'a', texts: ['alpha'], purpose: 'plain' })).vectors).toHaveLength(1);
     expect(lines.filter((line) => line.event === 'backend fell back')).toMatchObject([
       { from: 'a/bad', to: 'a/good', code: 'E_ENGINE_CRASHED' },
@@ -135,17 +147,18 @@ describe('EnginePool', () => {
   });
 
   it('unloads the engine that was idle longest to make room for another', async () => {
-    const pool = poolOf({ a: [{ id: 'a/1', file: modelFile('ra'), bytes: 6 }], b: [{ id: 'b/1', file: modelFile('rb'), bytes: 6 }] }, 10);
-    await pool.acquire('a');
-    await pool.acquire('b');
+    const pool = twoOfSix('r');
+    await load(pool, 'a');
+    await load(pool, 'b');
     expect(pool.isLoaded('a')).toBe(false);
     expect(pool.isLoaded('b')).toBe(true);
     expect(lines.map((line) => line.event)).toContain('model unloaded to make room');
   });
 
   it('never unloads an engine that works', async () => {
-    const pool = poolOf({ a: [{ id: 'a/1', file: modelFile('wa'), bytes: 6 }], b: [{ id: 'b/1', file: modelFile('wb'), bytes: 6 }] }, 10);
-    const host = await pool.acquire('a');
+    const pool = twoOfSix('w');
+    using lease = await pool.acquire('a');
+    const { host } = lease;
     const running = (async () => {
       let text = '';
       for await (const part of host.generate({ model: 'a', prompt: '[slow] one two three', maxTokens: 20 }))
@@ -165,11 +178,13 @@ describe('EnginePool', () => {
       ],
     });
     for (let crash = 0; crash < 3; crash++) {
-      const host = await pool.acquire('a');
-      await expect(host.embed({ model: 'a', texts: ['[crash]'], purpose: 'plain' })).rejects.toMatchObject({ code: 'E_ENGINE_CRASHED' });
+      using lease = await pool.acquire('a');
+      await expect(lease.host.embed({ model: 'a', texts: ['[crash]'], purpose: 'plain' })).rejects.toMatchObject({
+        code: 'E_ENGINE_CRASHED',
+      });
     }
-    await expect.poll(() => pool.isLoaded('a')).toBe(false);
-    await pool.acquire('a');
+    await expect.poll(() => pool.quarantined.length).toBe(1);
+    await load(pool, 'a');
     expect(pool.quarantined).toMatchObject([{ candidateId: 'a/1' }]);
     expect(events.map((event) => event.name)).toEqual([
       'nearside.engine.crashed',
@@ -177,6 +192,64 @@ describe('EnginePool', () => {
       'nearside.engine.crashed',
       'nearside.engine.fell_back',
     ]);
+  });
+
+  it('does not let two models that load together count on the same memory', async () => {
+    const pool = twoOfSix('t');
+    await Promise.all([load(pool, 'a'), load(pool, 'b').catch(() => undefined)]);
+    expect(pool.status().length).toBeLessThan(2);
+  });
+
+  it('keeps an engine that was lent and is not called yet', async () => {
+    const pool = twoOfSix('l');
+    using lease = await pool.acquire('a');
+    await expect(pool.acquire('b')).rejects.toMatchObject({ code: 'E_NO_CANDIDATE' });
+    expect((await lease.host.embed({ model: 'a', texts: ['alpha'], purpose: 'plain' })).vectors).toHaveLength(1);
+  });
+
+  it('unloads nothing for a model that would not fit even then', async () => {
+    const pool = poolOf(
+      { a: [{ id: 'a/1', file: modelFile('va'), bytes: GIB }], huge: [{ id: 'h/1', file: modelFile('vh'), bytes: 90 * GIB }] },
+      10 * GIB,
+    );
+    await load(pool, 'a');
+    await expect(pool.acquire('huge')).rejects.toMatchObject({ code: 'E_NO_CANDIDATE' });
+    expect(pool.isLoaded('a')).toBe(true);
+  });
+
+  it('lets calls in flight end before it gives up a candidate that crashed', async () => {
+    const pool = poolOf({
+      a: [
+        { id: 'a/1', file: modelFile('f1') },
+        { id: 'a/2', file: modelFile('f2') },
+      ],
+    });
+    using waiting = await pool.acquire('a');
+    for (let crash = 0; crash < 3; crash++) {
+      using lease = await pool.acquire('a');
+      await expect(lease.host.embed({ model: 'a', texts: ['[crash]'], purpose: 'plain' })).rejects.toMatchObject({
+        code: 'E_ENGINE_CRASHED',
+      });
+    }
+    await expect.poll(() => pool.quarantined.length).toBe(1);
+    expect((await waiting.host.embed({ model: 'a', texts: ['alpha'], purpose: 'plain' })).vectors).toHaveLength(1);
+    expect(pool.status()).toHaveLength(1);
+    waiting[Symbol.dispose]();
+    await expect.poll(() => pool.status()).toEqual([]);
+  });
+
+  it('answers a caller who gives up while the model loads, at once', async () => {
+    const pool = poolOf({ a: [{ id: 'a/1', file: modelFile('s1', 'alpha [stall]') }] });
+    await expect(pool.acquire('a', AbortSignal.timeout(300))).rejects.toMatchObject({ code: 'E_CANCELLED' });
+  });
+
+  it('ends a load that is under way when it is closed', async () => {
+    const pool = poolOf({ a: [{ id: 'a/1', file: modelFile('s2', 'alpha [stall]') }] });
+    const loading = expect(pool.acquire('a')).rejects.toMatchObject({ code: 'E_SHUTTING_DOWN' });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await pool[Symbol.asyncDispose]();
+    await loading;
+    expect(pool.quarantined).toEqual([]);
   });
 
   it('refuses work while it is closing', async () => {

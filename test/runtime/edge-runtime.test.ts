@@ -1,0 +1,52 @@
+import { expect, it } from 'vitest';
+import { openModelStore } from '#apps/device/device.ts';
+import { loadConfig } from '#edge/config/load.ts';
+import type { DeviceProfile } from '#edge/contracts/hardware.ts';
+import { silentLogger } from '#edge/core/log.ts';
+import { probeDevice } from '#edge/hardware/device-profile.ts';
+import { EdgeRuntime } from '#edge/runtime/edge-runtime.ts';
+import { expectCode } from '#test/support/expect-code.ts';
+
+const MIB = 1024 * 1024;
+const config = loadConfig();
+const machine = await probeDevice();
+
+/** A runtime on this machine with so little memory that one encoder fits, beside another program. */
+function smallRuntime(other = { bytes: 0 }): EdgeRuntime {
+  const probe = async (): Promise<DeviceProfile> => {
+    const taken = (await runtime.listEngines()).reduce((sum, { residentBytes }) => sum + residentBytes, other.bytes);
+    return { ...machine, memory: { ...machine.memory, availableBytes: 500 * MIB - taken } };
+  };
+  const recorder = { event: () => undefined, observe: () => undefined };
+  const runtime = new EdgeRuntime({ config, store: openModelStore(config, silentLogger), recorder, log: silentLogger, probe });
+  return runtime;
+}
+
+it('loads with the memory that is free now, not with what was free when the device was last looked at', async () => {
+  const other = { bytes: 400 * MIB };
+  await using runtime = smallRuntime(other);
+  const request = { model: 'e5-small-v2', texts: ['a tent'], purpose: 'query' } as const;
+  const refusal = await expectCode(runtime.embed(request), 'E_NO_CANDIDATE');
+  expect(refusal.message).toContain('e5-small-v2/int8/onnx/cpu');
+  expect(refusal.message).not.toContain('bge-small');
+  other.bytes = 0;
+  expect((await runtime.embed(request)).vectors).toHaveLength(1);
+});
+
+it('takes turns with two models of which one fits', async () => {
+  await using runtime = smallRuntime();
+  for (const model of ['e5-small-v2', 'bge-small-en-v1.5', 'e5-small-v2']) {
+    const { vectors } = await runtime.embed({ model, texts: ['a tent'], purpose: 'query' });
+    expect(vectors).toHaveLength(1);
+    expect((await runtime.listEngines()).map((engine) => engine.model)).toEqual([model]);
+  }
+});
+
+it('answers a caller who is gone already without loading anything', async () => {
+  await using runtime = smallRuntime();
+  const gone = { signal: AbortSignal.abort() };
+  await expect(runtime.embed({ model: 'e5-small-v2', texts: ['a tent'], purpose: 'query' }, gone)).rejects.toMatchObject({
+    code: 'E_CANCELLED',
+  });
+  expect(await runtime.listEngines()).toEqual([]);
+});
