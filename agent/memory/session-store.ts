@@ -55,9 +55,10 @@ export class SessionStore implements Disposable {
 
   /**
    * Adds messages to a session, which begins with its first ones and keeps its bot.
+   * @param options `isNamed`: the caller went on by its id, so {@link findByTranscript} must not hand it to another who said the same.
    * @throws EdgeError `E_BAD_REQUEST` when the session belongs to another bot.
    */
-  append(sessionId: string, bot: BotId, messages: readonly ChatMessage[]): void {
+  append(sessionId: string, bot: BotId, messages: readonly ChatMessage[], { isNamed = false }: { readonly isNamed?: boolean } = {}): void {
     const now = new Date().toISOString();
     const title = titleOf(messages);
     this.#database.transaction(() => {
@@ -70,12 +71,13 @@ export class SessionStore implements Disposable {
           hint: 'Begin a new session for another bot.',
         });
       }
+      const transcript = isNamed ? '' : hashOf([...(owner === undefined ? [] : this.read(sessionId)), ...messages]);
       this.#database
         .prepare(
           `INSERT INTO sessions (id, bot, title, updated_at, transcript_hash) VALUES (?, ?, ?, ?, ?)
            ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, transcript_hash = excluded.transcript_hash`,
         )
-        .run(sessionId, bot, title, now, hashOf([...(owner === undefined ? [] : this.read(sessionId)), ...messages]));
+        .run(sessionId, bot, title, now, transcript);
       const insert = this.#database.prepare('INSERT INTO messages (session_id, role, content) VALUES (?, ?, ?)');
       for (const { role, content } of messages) insert.run(sessionId, role, content);
     })();
@@ -89,7 +91,7 @@ export class SessionStore implements Disposable {
 
   /**
    * The session of a bot whose whole conversation is this one: how a client that sends the history instead of a session
-   * id, as every OpenAI client does, goes on with what the bot remembers.
+   * id, as every OpenAI client does, goes on with what the bot remembers. Sessions called by their id are left out.
    */
   findByTranscript(bot: BotId, messages: readonly ChatMessage[]): string | undefined {
     const row = this.#database

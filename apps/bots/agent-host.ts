@@ -1,6 +1,6 @@
 /** The bots of this device behind one port: sessions, default knowledge, and the three bots on shared parts. */
 import { join } from 'node:path';
-import type { Bot } from '#agent/bot.ts';
+import type { Bot, BotTurn } from '#agent/bot.ts';
 import { createQaBot } from '#agent/bots/qa/qa-bot.ts';
 import { createRecommendBot } from '#agent/bots/recommend/recommend-bot.ts';
 import { createSupportBot } from '#agent/bots/support/support-bot.ts';
@@ -54,13 +54,12 @@ export function openAgentHost(dependencies: AgentHostDependencies): AgentHost {
     recommend: createRecommendBot({ runtime, shop, saver, log }),
     support: createSupportBot({ runtime, shop, saver, knowledge: qa, log }),
   };
-  const ready = seedDefaultKnowledge({ config, shop, knowledge, log });
   return new AgentHost({
     ...dependencies,
     bots,
     knowledge,
     sessions,
-    ready,
+    seed: (signal) => seedDefaultKnowledge({ config, shop, knowledge, log }, signal),
     close: () => {
       sessions[Symbol.dispose]();
       checkpoints[Symbol.dispose]();
@@ -76,8 +75,8 @@ interface AgentHostParts extends AgentHostDependencies {
   readonly knowledge: KnowledgeBase;
   readonly sessions: SessionStore;
   readonly saver: SqliteSaver;
-  /** Resolves when the default knowledge is in. */
-  readonly ready: Promise<void>;
+  /** Brings the default knowledge in, if it is not there yet. */
+  readonly seed: (signal: AbortSignal) => Promise<void>;
   readonly close: () => void;
 }
 
@@ -85,9 +84,16 @@ export class AgentHost implements BotPort {
   readonly #parts: AgentHostParts;
   /** Turns of one session run one after the other. */
   readonly #turns = new Map<string, Promise<void>>();
+  readonly #closing = new AbortController();
+  #seeding: Promise<void> | undefined;
 
   constructor(parts: AgentHostParts) {
     this.#parts = parts;
+  }
+
+  /** Begins to bring the default knowledge in, ahead of the first question. */
+  start(): void {
+    void this.#trySeeding();
   }
 
   async listBots(): Promise<readonly BotInfo[]> {
@@ -105,13 +111,15 @@ export class AgentHost implements BotPort {
         found: message ? `an empty or ${message.role} message` : 'no message',
       });
     }
-    await this.#parts.ready;
+    // Only the answers from documents need them; the other bots do without while their engine fails.
+    await (bot.info.id === 'qa' ? this.#seed() : this.#trySeeding());
     const earlier = request.messages.slice(0, -1);
     const sessionId = request.sessionId ?? this.#continued(bot, earlier) ?? newId('session');
     const release = await this.#lockSession(sessionId);
     try {
       const history = this.#history(bot, sessionId) ?? earlier;
-      yield* this.#answer(bot, { sessionId, text: message.content, history }, options);
+      const isNamed = request.sessionId !== undefined;
+      yield* this.#answer(bot, { sessionId, isNamed, text: message.content, history }, options);
     } finally {
       release();
     }
@@ -119,7 +127,7 @@ export class AgentHost implements BotPort {
 
   async *#answer(
     bot: Bot,
-    turn: { sessionId: string; text: string; history: readonly ChatMessage[] },
+    turn: BotTurn & { readonly isNamed: boolean },
     options?: CallOptions,
   ): AsyncGenerator<ReplyPart, void, undefined> {
     const { recorder, sessions } = this.#parts;
@@ -127,10 +135,11 @@ export class AgentHost implements BotPort {
     for await (const part of bot.reply(turn, options)) {
       if (part.type === 'text-delta') answer += part.text;
       if (part.type === 'response-end') {
-        sessions.append(turn.sessionId, bot.info.id, [
+        const said: ChatMessage[] = [
           { role: 'user', content: turn.text },
           { role: 'assistant', content: answer },
-        ]);
+        ];
+        sessions.append(turn.sessionId, bot.info.id, said, { isNamed: turn.isNamed });
         recorder.observe('nearside.bot.answers', 1, { 'nearside.bot': bot.info.id, 'nearside.rung': part.rung ?? 'none' });
         if (part.timings.retrievalMs !== undefined)
           recorder.observe('nearside.retrieval.duration', part.timings.retrievalMs / 1000, { 'nearside.bot': bot.info.id });
@@ -142,22 +151,22 @@ export class AgentHost implements BotPort {
   }
 
   async *addDocuments(request: AddDocumentsRequest, options?: CallOptions): AsyncGenerator<IngestPart, void, undefined> {
-    await this.#parts.ready;
+    await this.#trySeeding();
     yield* this.#parts.knowledge.addDocuments(request, options);
   }
 
   async listDocuments(): Promise<readonly DocumentInfo[]> {
-    await this.#parts.ready;
+    await this.#trySeeding();
     return this.#parts.knowledge.listDocuments();
   }
 
   async removeDocuments(idsOrSources: readonly string[]): Promise<{ readonly removed: number }> {
-    await this.#parts.ready;
+    await this.#trySeeding();
     return { removed: this.#parts.knowledge.removeDocuments(idsOrSources) };
   }
 
   async *reindexDocuments(options?: CallOptions): AsyncGenerator<Progress, void, undefined> {
-    await this.#parts.ready;
+    await this.#trySeeding();
     yield* this.#parts.knowledge.reindex(options);
   }
 
@@ -171,9 +180,14 @@ export class AgentHost implements BotPort {
 
   async deleteSession(id: string): Promise<void> {
     const { sessions, saver } = this.#parts;
-    const bot = sessions.botOf(id);
-    sessions.delete(id);
-    if (bot) await saver.deleteThread(threadIdOf(bot, id));
+    const release = await this.#lockSession(id);
+    try {
+      const bot = sessions.botOf(id);
+      sessions.delete(id);
+      if (bot) await saver.deleteThread(threadIdOf(bot, id));
+    } finally {
+      release();
+    }
   }
 
   async addFeedback(request: FeedbackRequest): Promise<void> {
@@ -182,8 +196,28 @@ export class AgentHost implements BotPort {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.allSettled(this.#turns.values());
+    this.#closing.abort();
+    await Promise.allSettled([...this.#turns.values(), this.#seeding]);
     this.#parts.close();
+  }
+
+  /** Resolves when the default knowledge is in. After a failure the next call tries again. */
+  #seed(): Promise<void> {
+    this.#seeding ??= this.#parts.seed(this.#closing.signal).catch((error: unknown) => {
+      this.#seeding = undefined;
+      throw error;
+    });
+    return this.#seeding;
+  }
+
+  /** For what works without the default knowledge, and for what mends it. */
+  async #trySeeding(): Promise<void> {
+    try {
+      await this.#seed();
+    } catch (error) {
+      const { code, message } = EdgeError.from(error, 'default knowledge');
+      if (!this.#closing.signal.aborted) this.#parts.log.warn('default knowledge is not complete', { code, message });
+    }
   }
 
   /** The session of a client that sends its history and no session id. */

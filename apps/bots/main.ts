@@ -26,3 +26,4 @@ const peer = connectParent<RuntimeMethods, BotMethods>(
   () => host[Symbol.asyncDispose](),
 );
 const host = openAgentHost({ config, runtime: createRuntimeClient(peer), recorder: createRecorderClient(peer, log), log });
+host.start();
