@@ -36,6 +36,22 @@ describe('an answer', () => {
     });
   });
 
+  it('says that the bots start while they do', async () => {
+    const started = Promise.withResolvers<unknown>();
+    const bots = chat.endpoint.answers['GET /api/v1/bots'];
+    chat.endpoint.answers['GET /api/v1/bots'] = started.promise;
+    chat.endpoint.replies.push([HOLD, delta('Within 30 days.'), ending()]);
+    const page = await chat.open({}, 'The bots are starting. This takes a few seconds.');
+    await ask(page);
+    await page.getByText('The bots are starting', { exact: true }).waitFor();
+    started.resolve(bots);
+    await page.getByText('Thinking', { exact: true }).waitFor();
+    await page.getByText('Longer than usual').waitFor();
+    chat.endpoint.release();
+    await statusIs(page, 'Answer complete');
+    expect(await page.getByText('Longer than usual').count()).toBe(0);
+  });
+
   it('never shows the tokens to a screen reader as they come', async () => {
     chat.endpoint.replies.push(QUOTED_REPLY);
     const page = await chat.open();
@@ -59,6 +75,16 @@ describe('an answer', () => {
     await page.keyboard.press('Escape');
     await panel.waitFor({ state: 'detached' });
     expect(await chip.evaluate((node) => node === node.ownerDocument.activeElement)).toBe(true);
+  });
+
+  it('shows the path of a passage as steps', async () => {
+    const citations = [{ ...RETURNS, title: 'Returns and refunds > How long you have' }];
+    chat.endpoint.replies.push([delta('Within 30 days [1].'), ending({ ...QUOTED, citations })]);
+    const page = await chat.open();
+    await ask(page);
+    await page.getByRole('button', { name: 'Source 1: Returns and refunds › How long you have' }).click();
+    await page.getByRole('heading', { name: 'Returns and refunds › How long you have' }).waitFor();
+    expect(await page.getByRole('list', { name: 'Sources' }).textContent()).toContain('Returns and refunds › How long you have, page 2');
   });
 
   it('is followed to its end until the reader scrolls away', async () => {

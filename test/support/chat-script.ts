@@ -69,7 +69,7 @@ export function healthyAnswers(): Record<string, unknown> {
     'GET /v1/models': {
       object: 'list',
       data: [
-        { id: 'bot/qa', object: 'model' },
+        { id: 'bot/qa', object: 'model', nearside: { task: 'bot' } },
         { id: 'smollm2-135m-instruct', object: 'model', nearside: { task: 'generate', name: 'SmolLM2 135M Instruct' } },
         { id: 'e5-small-v2', object: 'model', nearside: { task: 'embed' } },
       ],

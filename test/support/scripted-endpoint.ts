@@ -45,7 +45,7 @@ export interface RecordedRequest {
  * test decides when each chunk arrives.
  */
 export class ScriptedEndpoint {
-  /** Bodies of the JSON routes, by `METHOD /path`; a test may change them. */
+  /** Bodies of the JSON routes, or promises of them, by `METHOD /path`; a test may change them. */
   readonly answers: Record<string, unknown>;
   readonly requests: RecordedRequest[] = [];
   readonly replies: ScriptedReply[] = [];
@@ -91,7 +91,7 @@ export class ScriptedEndpoint {
     const text = await readText(request);
     this.requests.push({ method, path, body: text === '' ? undefined : JSON.parse(text), authorization: request.headers.authorization });
     if (path === '/v1/chat/completions') return this.#stream(response);
-    const answer = this.answers[`${method} ${path}`];
+    const answer = await this.answers[`${method} ${path}`];
     if (answer === undefined) return sendJson(response, 404, { error: { code: 'E_NOT_FOUND', message: `no route ${path}`, hint: '' } });
     sendJson(response, 200, answer);
   }

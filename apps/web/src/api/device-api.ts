@@ -1,5 +1,4 @@
 import type { BotInfo, DocumentInfo, FeedbackRequest, SessionInfo } from '#edge/contracts/bot.ts';
-import type { ChatMessage } from '#edge/contracts/generate.ts';
 import type { EngineStatus } from '#edge/contracts/runtime.ts';
 import type { Ledger } from '#edge/contracts/telemetry.ts';
 import { DeviceError } from './device-error.ts';
@@ -16,22 +15,21 @@ export class DeviceApi {
   }
 
   async listBots(): Promise<readonly BotInfo[]> {
-    return listOf<BotInfo>(await this.#json('GET', 'api/v1/bots'), 'bots');
+    return (await this.#read<{ bots: readonly BotInfo[] }>('api/v1/bots')).bots;
   }
 
   /** Models that can chat; bots and encoders are left out. */
   async listChatModels(): Promise<readonly ModelEntry[]> {
-    const entries = listOf<ModelEntry>(await this.#json('GET', 'v1/models'), 'data');
-    return entries.filter((entry) => !entry.id.startsWith('bot/') && (entry.nearside?.task ?? entry.task ?? 'generate') === 'generate');
+    const { data } = await this.#read<{ data: readonly ModelEntry[] }>('v1/models');
+    return data.filter((entry) => entry.nearside.task === 'generate');
   }
 
   async listSessions(): Promise<readonly SessionInfo[]> {
-    return listOf<SessionInfo>(await this.#json('GET', 'api/v1/sessions'), 'sessions');
+    return (await this.#read<{ sessions: readonly SessionInfo[] }>('api/v1/sessions')).sessions;
   }
 
   async readSession(id: string): Promise<SessionDetail> {
-    const answer = await this.#json('GET', `api/v1/sessions/${encodeURIComponent(id)}`);
-    return { session: (answer as { session?: Partial<SessionInfo> }).session ?? {}, messages: listOf<ChatMessage>(answer, 'messages') };
+    return this.#read(`api/v1/sessions/${encodeURIComponent(id)}`);
   }
 
   async deleteSession(id: string): Promise<void> {
@@ -43,16 +41,15 @@ export class DeviceApi {
   }
 
   async listDocuments(): Promise<readonly DocumentInfo[]> {
-    return listOf<DocumentInfo>(await this.#json('GET', 'api/v1/documents'), 'documents');
+    return (await this.#read<{ documents: readonly DocumentInfo[] }>('api/v1/documents')).documents;
   }
 
   async listEngines(): Promise<readonly EngineStatus[]> {
-    return listOf<EngineStatus>(await this.#json('GET', 'api/v1/engines'), 'engines');
+    return (await this.#read<{ engines: readonly EngineStatus[] }>('api/v1/engines')).engines;
   }
 
-  async readLedger(): Promise<Partial<Ledger>> {
-    const answer = (await this.#json('GET', 'api/v1/telemetry')) as Partial<Ledger> & { ledger?: Partial<Ledger> };
-    return answer.ledger ?? answer;
+  async readLedger(): Promise<Ledger> {
+    return this.#read('api/v1/telemetry');
   }
 
   /**
@@ -76,8 +73,8 @@ export class DeviceApi {
     throw new DeviceError('E_STREAM_CUT', 'The answer broke off before its end.', 'The device may have restarted. Retry.');
   }
 
-  async #json(method: string, path: string): Promise<unknown> {
-    return (await this.#send(method, path)).json();
+  async #read<T>(path: string): Promise<T> {
+    return (await (await this.#send('GET', path)).json()) as T;
   }
 
   async #send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
@@ -103,10 +100,4 @@ function failureOf(text: string): WireFailure | undefined {
     // A proxy in between may answer with a page of its own; the status alone is told then.
     return undefined;
   }
-}
-
-function listOf<T>(answer: unknown, field: string): readonly T[] {
-  if (Array.isArray(answer)) return answer as T[];
-  const list = (answer as Record<string, unknown> | null)?.[field];
-  return Array.isArray(list) ? (list as T[]) : [];
 }

@@ -1,4 +1,4 @@
-/** What the chat reads of the device's HTTP API. Fields that an older or newer device may leave out are optional. */
+/** What the chat reads of the device's HTTP API, which serves the page itself: both are of one version. */
 import type { SessionInfo } from '#edge/contracts/bot.ts';
 import type { ChatMessage, Usage } from '#edge/contracts/generate.ts';
 import type { Citation, EngineRef, ReplyItem, Rung, Timings } from '#edge/contracts/parts.ts';
@@ -45,12 +45,10 @@ export interface ChatRequest {
 /** A chat model of `GET /v1/models`. */
 export interface ModelEntry {
   readonly id: string;
-  readonly name?: string;
-  readonly task?: string;
-  readonly nearside?: { readonly name?: string; readonly task?: string };
+  readonly nearside: { readonly name?: string; readonly task: string };
 }
 
 export interface SessionDetail {
-  readonly session: Partial<SessionInfo>;
+  readonly session?: SessionInfo;
   readonly messages: readonly ChatMessage[];
 }

@@ -59,7 +59,7 @@ export class Conversation {
   async open(id: string, info: Partial<SessionInfo> = {}): Promise<void> {
     const { session, messages } = await this.#api.readSession(id);
     this.reset();
-    const bot = info.bot ?? session.bot;
+    const bot = info.bot ?? session?.bot;
     if (bot) this.target.value = `bot/${bot}`;
     this.sessionId.value = id;
     this.turns.value = this.#turnsOf(messages);

@@ -9,6 +9,8 @@ export class Library {
   readonly bots = signal<readonly BotInfo[]>([]);
   readonly models = signal<readonly ModelEntry[]>([]);
   readonly sessions = signal<readonly SessionInfo[]>([]);
+  /** True while the device has not answered which bots it has: asking for them starts them. */
+  readonly starting = signal(false);
   /** Why bots or models could not be read, until they were. */
   readonly error = signal<DeviceError | undefined>(undefined);
   /** What went wrong with the remembered conversations; empty when nothing did. */
@@ -21,7 +23,11 @@ export class Library {
 
   /** Reads all of it; without bots the models can still be used, and the other way round. */
   async load(): Promise<void> {
-    const [bots, models] = await Promise.allSettled([this.#api.listBots(), this.#api.listChatModels()]);
+    this.starting.value = true;
+    const listing = this.#api.listBots().finally(() => {
+      this.starting.value = false;
+    });
+    const [bots, models] = await Promise.allSettled([listing, this.#api.listChatModels()]);
     if (bots.status === 'fulfilled') this.bots.value = bots.value;
     if (models.status === 'fulfilled') this.models.value = models.value;
     const failed = [bots, models].find((result) => result.status === 'rejected');
@@ -59,7 +65,7 @@ export class Library {
     if (bot) return bot.name;
     if (target.startsWith('bot/')) return 'Nearside';
     const model = this.models.value.find((entry) => entry.id === target);
-    return model?.nearside?.name ?? model?.name ?? target;
+    return model?.nearside.name ?? target;
   }
 
   botOf(target: string): BotInfo | undefined {

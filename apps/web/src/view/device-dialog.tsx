@@ -38,13 +38,13 @@ function EngineList({ engines }: { readonly engines: readonly EngineStatus[] }) 
 
 const COUNTS = ['produced', 'stored', 'dropped', 'pending'] as const;
 
-function LedgerTable({ ledger }: { readonly ledger: Partial<Ledger> }) {
+function LedgerTable({ ledger }: { readonly ledger: Ledger }) {
   return (
     <dl class="counts">
       {COUNTS.map((name) => (
         <div key={name}>
           <dt>{name}</dt>
-          <dd>{ledger[name]?.toLocaleString('en') ?? '–'}</dd>
+          <dd>{ledger[name].toLocaleString('en')}</dd>
         </div>
       ))}
     </dl>

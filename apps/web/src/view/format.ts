@@ -1,4 +1,4 @@
-import type { EngineRef, Rung, Timings } from '#edge/contracts/parts.ts';
+import type { Citation, EngineRef, Rung, Timings } from '#edge/contracts/parts.ts';
 
 /** What each rung of the answer ladder means to a reader. */
 export const RUNG_LABELS: Readonly<Record<Rung, string>> = {
@@ -29,8 +29,13 @@ export function engineLabel(engine: EngineRef): string {
   return `${engine.model} (${engine.variant}) on ${engine.engine}`;
 }
 
+/** What a citation is called: the headings above the passage, as steps; else the file. */
+export function titleOf({ title, source }: Citation): string {
+  return title === '' ? fileNameOf(source) : title.replaceAll(' > ', ' › ');
+}
+
 /** The last step of a path or URL, for a short label; the whole stands beside it. */
-export function fileNameOf(source: string): string {
+function fileNameOf(source: string): string {
   return source.split(/[\\/]/).filter(Boolean).at(-1) ?? source;
 }
 

@@ -1,6 +1,6 @@
 import type { Citation } from '#edge/contracts/parts.ts';
 import { useChat } from './context.ts';
-import { fileNameOf } from './format.ts';
+import { titleOf } from './format.ts';
 
 /** The sources under an answer. */
 export function SourceList({ citations }: { readonly citations: readonly Citation[] }) {
@@ -19,7 +19,7 @@ export function SourceList({ citations }: { readonly citations: readonly Citatio
             <span class="source-number">{citation.number}</span>
             <span class="source-text">
               <span class="source-title">
-                {citation.title || fileNameOf(citation.source)}
+                {titleOf(citation)}
                 {citation.page === undefined ? '' : `, page ${citation.page}`}
               </span>
               <span class="source-begin">{citation.text}</span>

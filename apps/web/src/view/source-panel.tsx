@@ -1,5 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { useChat } from './context.ts';
+import { titleOf } from './format.ts';
 import { Icon } from './icons.tsx';
 
 /** The quote behind a citation, marked in the text around it. Beside the conversation where there is room, over its foot elsewhere. */
@@ -14,7 +15,7 @@ export function SourcePanel() {
       <header>
         <span class="source-number">{citation.number}</span>
         <h2 id="source-heading" ref={heading} tabIndex={-1}>
-          {citation.title || 'Source'}
+          {titleOf(citation)}
         </h2>
         <button type="button" class="icon-button" aria-label="Close source" onClick={() => source.close()}>
           <Icon name="close" />

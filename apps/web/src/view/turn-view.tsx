@@ -1,3 +1,5 @@
+import { useSignal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
 import type { Answer } from '../state/answer.ts';
 import type { Turn } from '../state/conversation.ts';
 import { useChat } from './context.ts';
@@ -34,7 +36,7 @@ export function TurnView({ turn, isLast }: TurnViewProps) {
           {library.nameOf(turn.target)}
         </h2>
         {answer.text === '' ? null : <Markdown text={answer.text} citations={answer.citations} />}
-        {answer.state === 'waiting' ? <Waiting status={answer.status} /> : null}
+        {answer.state === 'waiting' ? <Waiting target={turn.target} status={answer.status} /> : null}
         <ItemCards items={answer.items} />
         <SourceList citations={answer.citations} />
         {answer.state === 'stopped' ? <Stopped onRetry={retry} /> : null}
@@ -45,7 +47,25 @@ export function TurnView({ turn, isLast }: TurnViewProps) {
   );
 }
 
-function Waiting({ status }: { readonly status: string | undefined }) {
+/** Milliseconds of silence after which the reader is told why it may take longer. */
+const PATIENCE_MS = 1500;
+
+interface WaitingProps {
+  readonly target: string;
+  /** What the device says it is doing. */
+  readonly status: string | undefined;
+}
+
+function Waiting({ target, status }: WaitingProps) {
+  const { library } = useChat();
+  const isLong = useSignal(false);
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      isLong.value = true;
+    }, PATIENCE_MS);
+    return () => clearTimeout(timer);
+  }, []);
+  const starting = target.startsWith('bot/') && library.starting.value;
   return (
     <p class="waiting">
       <span class="dots" aria-hidden="true">
@@ -53,7 +73,8 @@ function Waiting({ status }: { readonly status: string | undefined }) {
         <i />
         <i />
       </span>
-      {status ?? 'Thinking'}
+      <span>{status ?? (starting ? 'The bots are starting' : 'Thinking')}</span>
+      {isLong.value && status === undefined ? <span class="muted">Longer than usual: the bots or the model may be starting.</span> : null}
     </p>
   );
 }

@@ -13,7 +13,11 @@ export function Welcome() {
     <div class="welcome">
       <h2>{isBot ? 'What would you like to know?' : `Chat with ${library.nameOf(target)}`}</h2>
       <p class="lead">
-        {isBot ? bot?.description : 'A language model that runs on this device. It has read none of your documents and can be wrong.'}
+        {isBot
+          ? library.starting.value
+            ? 'The bots are starting. This takes a few seconds.'
+            : bot?.description
+          : 'A language model that runs on this device. It has read none of your documents and can be wrong.'}
       </p>
       {error ? <ErrorCard error={error} onRetry={() => void library.load()} /> : null}
       {bot && bot.examples.length > 0 ? (
