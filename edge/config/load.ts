@@ -130,24 +130,26 @@ function readConfigFile(file: string): ConfigFile {
     if (systemErrorCode(error) === 'ENOENT') return {};
     throw new EdgeError('E_HOME_UNUSABLE', { what: `cannot read ${file}`, cause: error, found: String(systemErrorCode(error)) });
   }
+  let json: unknown;
   try {
-    return JSON.parse(text) as ConfigFile;
+    json = JSON.parse(text);
   } catch (error) {
     throw new EdgeError('E_CONFIG_INVALID', { what: `${file} is not JSON`, found: (error as Error).message, cause: error });
   }
+  if (isPlain(json)) return json;
+  throw new EdgeError('E_CONFIG_INVALID', { what: `cannot use ${file}`, expected: 'a JSON object', found: text.trim().slice(0, 40) });
 }
 
 function merge(base: ConfigFile, over: ConfigFile): ConfigFile {
-  if (typeof base !== 'object' || base === null || Array.isArray(base)) return over;
   const result: Record<string, unknown> = { ...base };
   for (const [key, value] of Object.entries(over)) {
     if (value === undefined) continue;
     const inner = result[key];
-    result[key] = isPlain(inner) && isPlain(value) ? merge(inner as ConfigFile, value as ConfigFile) : value;
+    result[key] = isPlain(inner) && isPlain(value) ? merge(inner, value) : value;
   }
   return result as ConfigFile;
 }
 
-function isPlain(value: unknown): boolean {
+function isPlain(value: unknown): value is ConfigFile {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

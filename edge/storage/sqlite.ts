@@ -20,6 +20,7 @@ export interface OpenOptions {
   readonly durability?: 'full' | 'normal';
   /** Loads `sqlite-vec`. Defaults to false. */
   readonly vectors?: boolean;
+  /** Opens the file as it is: it must exist, with the schema that `migrations` lead to. Defaults to false. */
   readonly readOnly?: boolean;
 }
 
@@ -44,12 +45,15 @@ export function openDatabase(options: OpenOptions): SqliteDatabase {
       database.pragma(`synchronous = ${durability.toUpperCase()}`);
     }
     if (vectors) database.loadExtension(getLoadablePath());
-    if (!readOnly) migrate(database, migrations, path);
-    if (!readOnly && database.pragma('synchronous', { simple: true }) !== SYNCHRONOUS[durability]) {
+    checkVersion(database, migrations, path, readOnly);
+    if (readOnly) return database;
+    migrate(database, migrations);
+    const synchronous = database.pragma('synchronous', { simple: true });
+    if (synchronous !== SYNCHRONOUS[durability]) {
       throw new EdgeError('E_DATABASE', {
         what: `cannot open ${path}`,
         expected: `synchronous=${durability.toUpperCase()}`,
-        found: String(database.pragma('synchronous', { simple: true })),
+        found: String(synchronous),
       });
     }
     return database;
@@ -79,24 +83,37 @@ export function toEdgeError(error: unknown, path: string): EdgeError {
   const init = { what: `database ${path} failed`, found: error instanceof Error ? error.message : String(error), cause: error };
   if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') return new EdgeError('E_DATABASE_CORRUPT', init);
   if (code === 'SQLITE_FULL' || code === 'ENOSPC') return new EdgeError('E_DISK_FULL', init);
-  if (code === 'SQLITE_BUSY') return new EdgeError('E_LOCKED', init);
+  if (code.startsWith('SQLITE_BUSY')) return new EdgeError('E_LOCKED', init);
   return new EdgeError('E_DATABASE', init);
 }
 
-function migrate(database: SqliteDatabase, migrations: readonly string[], path: string): void {
-  const version = database.pragma('user_version', { simple: true }) as number;
-  if (version > migrations.length) {
-    throw new EdgeError('E_DATABASE', {
-      what: `${path} was written by a newer Nearside`,
-      expected: `schema version ${migrations.length} or older`,
-      found: String(version),
-      hint: 'Update Nearside, or choose another home folder.',
-    });
-  }
-  for (let next = version; next < migrations.length; next++) {
-    database.transaction(() => {
-      database.exec(migrations[next] as string);
-      database.pragma(`user_version = ${next + 1}`);
-    })();
-  }
+function versionOf(database: SqliteDatabase): number {
+  return database.pragma('user_version', { simple: true }) as number;
+}
+
+function refuseVersion(path: string, age: 'newer' | 'older', expected: string, found: number): EdgeError {
+  return new EdgeError('E_DATABASE', {
+    what: `${path} was written by ${age === 'newer' ? 'a newer' : 'an older'} Nearside`,
+    expected: `schema version ${expected}`,
+    found: String(found),
+    hint:
+      age === 'newer' ? 'Update Nearside, or choose another home folder.' : 'Start what writes this file once: it brings it up to date.',
+  });
+}
+
+function checkVersion(database: SqliteDatabase, migrations: readonly string[], path: string, readOnly: boolean): void {
+  const version = versionOf(database);
+  if (version > migrations.length) throw refuseVersion(path, 'newer', `${migrations.length} or older`, version);
+  if (readOnly && version < migrations.length) throw refuseVersion(path, 'older', `${migrations.length}`, version);
+}
+
+function migrate(database: SqliteDatabase, migrations: readonly string[]): void {
+  const step = database.transaction(() => {
+    // Read under the write lock: another process may have been here first.
+    const version = versionOf(database);
+    if (version >= migrations.length) return;
+    database.exec(migrations[version] as string);
+    database.pragma(`user_version = ${version + 1}`);
+  });
+  while (versionOf(database) < migrations.length) step.immediate();
 }

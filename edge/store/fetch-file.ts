@@ -113,10 +113,13 @@ async function fetchFrom(
   const exact = expected !== null && file.sha256 === expected;
   const scratch = join(scope.partial, 'packages');
   await mkdir(scratch, { recursive: true });
-  const context: FetchContext = { ...scope, scratch, expected: { bytes: file.bytes, exact }, onBytes };
   await using target = await PartialFile.open(path, exact ? file.bytes : Number.MAX_SAFE_INTEGER);
-  const need = Math.max(0, file.bytes * SPACE_FACTOR[source.kind] - target.size);
-  await requireSpace(scope.layout.directory, need, `cannot fetch ${file.name} of ${scope.model}`, scope.freeBytes);
+  const requireRoom = (totalBytes: number): Promise<void> => {
+    const need = Math.max(0, totalBytes - target.size);
+    return requireSpace(scope.layout.directory, need, `cannot fetch ${file.name} of ${scope.model}`, scope.freeBytes);
+  };
+  const context: FetchContext = { ...scope, scratch, expected: { bytes: file.bytes, exact }, requireSpace: requireRoom, onBytes };
+  await requireRoom(file.bytes * SPACE_FACTOR[source.kind]);
   const resumed = target.size > 0;
   try {
     let sha256 = await fetchAndHash(source, target, context);

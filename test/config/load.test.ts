@@ -72,6 +72,13 @@ describe('configuration', () => {
     );
   });
 
+  it.each(['null', '[{"serve":{"port":1}}]', '"serve"', '7'])('refuses a file that holds no object: %s', (text) => {
+    writeFileSync(join(home, 'config.json'), text);
+    expect(() => loadConfig({ home, environment: {} })).toThrow(
+      expect.objectContaining({ code: 'E_CONFIG_INVALID', message: expect.stringContaining('expected a JSON object') }),
+    );
+  });
+
   it('says when the home folder cannot be read', () => {
     mkdirSync(join(home, 'config.json'));
     expect(() => loadConfig({ home, environment: {} })).toThrow(expect.objectContaining({ code: 'E_HOME_UNUSABLE' }));

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { acquireLock, tryLock } from '#edge/storage/file-lock.ts';
 import { endProcess, runModule, tempFolder, until } from '#test/telemetry/support/harness.ts';
@@ -31,7 +31,15 @@ test('a waiter can give up', async () => {
   using folder = tempFolder();
   const path = folder.file('lock');
   using _holder = tryLock(path);
-  await expect(acquireLock(path, { signal: AbortSignal.timeout(100) })).rejects.toMatchObject({ name: 'TimeoutError' });
+  await expect(acquireLock(path, { signal: AbortSignal.timeout(100) })).rejects.toMatchObject({ code: 'E_CANCELLED' });
+});
+
+test('a place where no lock can be made is a coded error', () => {
+  using folder = tempFolder();
+  writeFileSync(folder.file('file'), '');
+  expect(() => tryLock(folder.file('file/lock'))).toThrow(expect.objectContaining({ code: 'E_DATABASE' }));
+  mkdirSync(folder.file('folder'));
+  expect(() => tryLock(folder.file('folder'))).toThrow(expect.objectContaining({ code: 'E_DATABASE' }));
 });
 
 test('the lock of a killed process is free', async () => {

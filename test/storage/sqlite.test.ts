@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { openDatabase, quarantineDatabase, toEdgeError } from '#edge/storage/sqlite.ts';
+import { run } from '#test/support/run.ts';
 import { tempFolder } from '#test/telemetry/support/harness.ts';
 
 const TABLE = 'CREATE TABLE thing (name TEXT NOT NULL)';
@@ -66,6 +67,28 @@ test('a file that is no database is E_DATABASE_CORRUPT, and quarantine keeps it 
   expect(existsSync(path)).toBe(false);
   expect(existsSync(`${path}-wal`)).toBe(false);
   openDatabase({ path, migrations: [TABLE] }).close();
+});
+
+test('two processes that open a new file together migrate it once', { timeout: 30_000 }, async () => {
+  using folder = tempFolder();
+  const module = new URL('../../edge/storage/sqlite.ts', import.meta.url).href;
+  const slow = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600000) INSERT INTO thing SELECT max(i) FROM n';
+  const migrations = JSON.stringify([`${TABLE}; ${slow}`, slow]);
+  const open = `import { openDatabase } from '${module}'; openDatabase({ path: '${folder.file('a.db')}', migrations: ${migrations} }).close();`;
+  const ends = await Promise.all([1, 2, 3].map(() => run(process.execPath, ['--input-type=module', '-e', open])));
+  expect(ends.map(({ code, stderr }) => ({ code, stderr }))).toEqual(Array(3).fill({ code: 0, stderr: '' }));
+  const database = openDatabase({ path: folder.file('a.db'), migrations: [TABLE, slow] });
+  expect(database.prepare('SELECT count(*) FROM thing').pluck().get()).toBe(2);
+  database.close();
+});
+
+test('a reader is told that the file is of another version', () => {
+  using folder = tempFolder();
+  const path = folder.file('a.db');
+  openDatabase({ path, migrations: [TABLE, 'SELECT 1'] }).close();
+  const read = (migrations: readonly string[]) => (): void => void openDatabase({ path, migrations, readOnly: true });
+  expect(read([TABLE])).toThrow(/newer Nearside/);
+  expect(read([TABLE, 'SELECT 1', 'SELECT 2'])).toThrow(/older Nearside.*expected schema version 3, found 2/);
 });
 
 test('reading a file that is not there does not make it', () => {

@@ -244,6 +244,13 @@ describe('a card without a hash', () => {
     expect((await store.pull('m')).sha256).toBe(sha256Of(other));
   });
 
+  test('is not begun when the source says a size for which there is no room', async () => {
+    hub.serve(PATH, { content });
+    const store = fixture.open({ hubUrl: hub.url, freeBytes: async () => 64 * MIB + content.length - 1 });
+    expect(await failureOf(store.pull('m'))).toMatchObject({ code: 'E_DISK_FULL', details: { needBytes: 64 * MIB + content.length } });
+    expect(await store.bytesUsed()).toBe(0);
+  });
+
   test('is not resumed without a validator, for nothing would tell two versions apart', async () => {
     hub.serve(PATH, { content, cuts: [MIB], etag: false });
     expect((await fixture.open({ hubUrl: hub.url }).pull('m')).sha256).toBe(sha256Of(content));

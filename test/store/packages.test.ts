@@ -171,6 +171,15 @@ describe('a machine whose tools do not work', () => {
     expect(await pull()).toMatchObject({ code: 'E_SOURCE_UNAVAILABLE', message: expect.stringContaining('not installed') });
   });
 
+  test('a tar that takes its time to end after the last byte has not failed', async () => {
+    install('npm', 'echo > x.tgz');
+    install('tar', `cat '${join(fixture.folder, 'content')}'; exec 1>&-; sleep 0.3`);
+    writeFileSync(join(fixture.folder, 'content'), content);
+    fixture.addCard(cardOf('m', [fileOf(content, [{ kind: 'npm', package: 'x@1.0.0', path: 'a' }])]));
+    const stored = await fixture.open({ environment: { PATH: bin() } }).pull('m');
+    expect(stored.sha256).toBe(sha256Of(content));
+  });
+
   test('cancelling ends the client', async () => {
     install('pip', 'echo $$ > "$TMPDIR/../../../../pid"; exec sleep 60');
     fixture.addCard(cardOf('m', [fileOf(content, [pypi])]));

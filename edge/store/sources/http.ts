@@ -56,6 +56,7 @@ async function attempt(request: HttpRequest, target: PartialFile, context: Fetch
   const response = await send(request, rangeHeaders(target.size, etag), silence, what);
   const range = await acceptStatus(response, target, context, what);
   if (range.complete) return;
+  if (range.total !== undefined) await context.requireSpace(range.total);
   await rememberEtag(request, target, response.headers.get('etag'));
   context.onBytes(target.size, range.total);
   await copyBody(response, target, context, silence);

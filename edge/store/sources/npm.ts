@@ -46,8 +46,9 @@ async function appendFromTarball(
   });
   try {
     await appendStream(child.stdout, target, context);
-  } finally {
+  } catch (error) {
     child.kill();
+    throw error;
   }
   const code = await exit;
   if (code === 'ENOENT') throw new EdgeError('E_SOURCE_UNAVAILABLE', { what: `cannot unpack ${archive}`, found: 'tar is not installed' });

@@ -19,6 +19,8 @@ export interface FetchContext {
   /** Size of the file in bytes, and whether the card knows it exactly. */
   readonly expected: { readonly bytes: number; readonly exact: boolean };
   readonly signal: AbortSignal;
+  /** To be asked before the first byte by a source that learns the whole file's size. @throws EdgeError `E_DISK_FULL`. */
+  readonly requireSpace: (totalBytes: number) => Promise<void>;
   /** Bytes of this file obtained so far; `total` when the source says another size than the card's estimate. */
   readonly onBytes: (done: number, total?: number) => void;
 }
