@@ -164,6 +164,12 @@ for (const command of [docs, telemetry, fleet, ...docs.commands, ...telemetry.co
     .showHelpAfterError('(add --help to see how the command is used)');
 }
 
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // The reader of a pipe, such as `head`, may have seen enough.
+  if (error.code === 'EPIPE') process.exit();
+  throw error;
+});
+
 await program.parseAsync();
 
 function parseInteger(text: string): number {

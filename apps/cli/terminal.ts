@@ -94,7 +94,7 @@ export function progressReporter(stream: NodeJS.WriteStream = process.stderr): {
 }
 
 /** One line of progress: bar, amount, rate and time left where they are known. */
-export function renderProgress(progress: Progress, elapsedMs: number, startedDone = 0): string {
+function renderProgress(progress: Progress, elapsedMs: number, startedDone = 0): string {
   const amount = (value: number): string => (progress.unit === 'bytes' ? formatBytes(value) : String(value));
   const rate = elapsedMs > 500 ? ((progress.done - startedDone) / elapsedMs) * 1000 : 0;
   const speed = rate > 0 && progress.unit === 'bytes' ? `  ${formatBytes(rate)}/s` : '';

@@ -1,6 +1,6 @@
 /**
  * The collector as a process: forked by the device (`FleetMethods` over IPC), or in the foreground:
- * `node apps/fleet/main.ts --mqtt embedded|URL --db FILE --mqtt-port N`.
+ * `node_modules/.bin/node apps/fleet/main.ts --mqtt embedded|URL --db FILE --mqtt-port N`.
  */
 import { parseArgs } from 'node:util';
 import { loadConfig } from '#edge/config/load.ts';

@@ -8,6 +8,7 @@ import { EventRecorder } from './event-recorder.ts';
 import { Outbox, type OutboxLedger } from './outbox.ts';
 import { renderPrometheus } from './prometheus.ts';
 import { safeUrl } from './safe-url.ts';
+import { SEMANTIC_CONVENTIONS_VERSION } from './semantic-conventions.ts';
 import type { Uplink } from './uplink.ts';
 
 /** The telemetry settings that this module reads (`telemetry` of the configuration). */
@@ -127,7 +128,14 @@ export class Telemetry implements Recorder {
       password: settings.password,
       address: { tenant: settings.tenant, device },
       withOutbox: (use) => this.#withOutbox(use),
-      inventory: { 'os.type': platform(), 'os.version': release(), 'host.arch': arch(), 'node.version': process.version, ...inventory },
+      inventory: {
+        'os.type': platform(),
+        'os.version': release(),
+        'host.arch': arch(),
+        'node.version': process.version,
+        'telemetry.conventions': SEMANTIC_CONVENTIONS_VERSION,
+        ...inventory,
+      },
       clock: this.#clock,
       log: log.child({ broker: safeUrl(mqttUrl) }),
       ...(ackTimeoutMs === undefined ? {} : { ackTimeoutMs }),

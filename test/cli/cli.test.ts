@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { makeHome } from '#test/support/home.ts';
-import { nearside } from '#test/support/run.ts';
+import { nearside, run } from '#test/support/run.ts';
 
 const empty = makeHome({ models: false });
 const home = makeHome({ models: true });
@@ -53,6 +53,12 @@ describe.concurrent('a wrong command line', () => {
     expect(stderr).not.toMatch(/\n\s+at /);
     expect(code).toBe(2);
   });
+});
+
+it('ends quietly when the reader of its output has seen enough', async () => {
+  const command = `"${process.execPath}" apps/cli/main.ts list --all --json | true`;
+  const { stderr } = await run('bash', ['-c', `set -o pipefail; ${command}`], { env: { NEARSIDE_HOME: empty } });
+  expect(stderr).toBe('');
 });
 
 describe.concurrent('coded errors', () => {

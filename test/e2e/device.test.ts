@@ -137,7 +137,9 @@ describe('telemetry', () => {
     };
     await expect.poll(async () => (await holds()).stored, { timeout: 20_000 }).toBeGreaterThan(5);
     const { stdout } = await nearside(['fleet', 'devices', '--json'], { home });
-    expect(JSON.parse(stdout)).toMatchObject({ devices: [{ tenant: 'default', state: 'online', stored: expect.any(Number) }] });
+    expect(JSON.parse(stdout)).toMatchObject({
+      devices: [{ tenant: 'default', state: 'online', stored: expect.any(Number), inventory: { 'service.version': expect.any(String) } }],
+    });
   }, 60_000);
 
   it('goes on after the collector was killed', async () => {

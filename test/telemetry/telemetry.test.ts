@@ -66,7 +66,11 @@ describe.each(BROKERS)('from the device to the database over %s', (_name, start)
       expect(queries.countDeadLetters()).toBe(0);
       const [device] = queries.listDevices();
       expect(device).toMatchObject({ tenant: 'test', device: 'device-1', online: true, boot: status.boot, stored: status.stored });
-      expect(device?.inventory).toMatchObject({ board: 'Test board', 'node.version': process.version });
+      expect(device?.inventory).toMatchObject({
+        board: 'Test board',
+        'node.version': process.version,
+        'telemetry.conventions': expect.any(String),
+      });
     });
     await telemetry[Symbol.asyncDispose]();
     await until('the device to be seen as stopped', () =>

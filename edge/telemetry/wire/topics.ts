@@ -6,8 +6,6 @@ export interface DeviceAddress {
   readonly device: string;
 }
 
-export type TopicKind = 'up' | 'ack' | 'birth' | 'state';
-
 /** Batches of one lane, device to collector. */
 export function upTopic({ tenant, device }: DeviceAddress, lane: Lane): string {
   return `f/${tenant}/${device}/up/${lane}`;
