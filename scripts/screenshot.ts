@@ -1,4 +1,5 @@
 /** Retakes the README's pictures from a real device: `node_modules/.bin/node scripts/screenshot.ts URL`. */
+import { fileURLToPath } from 'node:url';
 import { launchBrowser } from '#test/support/browser.ts';
 
 const [url = 'http://127.0.0.1:8765'] = process.argv.slice(2);
@@ -20,7 +21,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
     .first()
     .click();
   await page.waitForTimeout(500);
-  await page.screenshot({ path: new URL(`../docs/images/chat-${colorScheme}.png`, import.meta.url).pathname });
+  await page.screenshot({ path: fileURLToPath(new URL(`../docs/images/chat-${colorScheme}.png`, import.meta.url)) });
   await page.close();
 }
 await browser.close();

@@ -1,10 +1,11 @@
 /** Prints the installed size by package, largest first; hard links count once. `--json` for machines, `--limit MIB` fails above. */
 import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 const { values } = parseArgs({ options: { json: { type: 'boolean', default: false }, limit: { type: 'string' } } });
-const modules = new URL('../node_modules/', import.meta.url).pathname;
+const modules = fileURLToPath(new URL('../node_modules/', import.meta.url));
 const seen = new Set<number>();
 
 /** Allocated bytes below `path`, as `du` counts them. */

@@ -15,7 +15,7 @@ export interface EmbedRequest {
 export interface TokenVectors {
   readonly data: Float32Array;
   readonly rows: number;
-  /** Character offsets `[start, end)` of each token in the text, interleaved; absent when the tokenizer cannot tell. */
+  /** The token of each row, as the tokenizer spells it. */
   readonly tokens: readonly string[];
 }
 

@@ -1,6 +1,6 @@
 /** A device as its user meets it: start-up, memory, first token over HTTP. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +15,7 @@ const MEBI = 1024 ** 2;
 /** Starts `nearside start` twice on a new home folder that shares the model store, and asks it. */
 export async function benchDevice(config: Config): Promise<BenchRow[]> {
   const home = mkdtempSync(join(tmpdir(), 'nearside-bench-'));
+  using _folder = { [Symbol.dispose]: () => rmSync(home, { recursive: true, force: true }) };
   symlinkSync(config.paths.store, join(home, 'models'));
   const first = await startDevice(home);
   await first.stop();

@@ -8,7 +8,7 @@ import { printTable } from './report.ts';
 
 const USAGE = `Measures Nearside on this machine. Parts (all when none is named):
 
-  generate   decode and prefill speed of the chat model: engine called directly, through its child, and llama-bench
+  generate   decode speed of the chat model: engine called directly, through its child, and llama-bench
   embed      texts a second of the retrieval model: engine called directly, and through its child
   device     start-up time, memory of each process, time to first token over HTTP
 

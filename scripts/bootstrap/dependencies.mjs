@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { ensureCudaPackages, findNvidia } from './gpu.mjs';
 import { NODE_MODULES, PINNED_NODE, ROOT } from './paths.mjs';
 import { prune } from './prune.mjs';
+import { runQuietly } from './run.mjs';
 import { fail, say, ticking } from './say.mjs';
 
 const STAMP = join(NODE_MODULES, '.nearside-setup.json');
@@ -39,19 +40,19 @@ export async function ensureDependencies({ dev }) {
 
   const wantsDev = dev || Boolean(stamp?.dev);
   const done = ticking(`installing dependencies (npm ci${wantsDev ? '' : ' --omit=dev'}), about half a minute`);
-  const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error', ...(wantsDev ? [] : ['--omit=dev'])], {
-    cwd: ROOT,
-    stdio: ['ignore', 'ignore', 'pipe'],
-    encoding: 'utf8',
-    shell: process.platform === 'win32',
-    // These two packages would download binaries from outside the registry.
-    env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip', NODE_LLAMA_CPP_POSTINSTALL: 'skip' },
-  });
-  if (result.status !== 0 || !existsSync(PINNED_NODE)) {
+  const { code, output } = await runQuietly(
+    'npm',
+    ['ci', '--no-audit', '--no-fund', '--loglevel=error', ...(wantsDev ? [] : ['--omit=dev'])],
+    {
+      cwd: ROOT,
+      shell: process.platform === 'win32',
+      // These two packages would download binaries from outside the registry.
+      env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip', NODE_LLAMA_CPP_POSTINSTALL: 'skip' },
+    },
+  );
+  if (code !== 0 || !existsSync(PINNED_NODE)) {
     done('failed');
-    fail(
-      `npm ci did not succeed${result.error ? `: ${result.error.message}` : ''}. Check the network or the npm registry setting, then run the same command again.\n${result.stderr ?? ''}`,
-    );
+    fail(`npm ci did not succeed. Check the network or the npm registry setting, then run the same command again.\n${output}`);
     process.exit(1);
   }
   done();

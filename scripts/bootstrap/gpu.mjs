@@ -1,9 +1,9 @@
 // A machine with an NVIDIA GPU gets llama.cpp's CUDA build; nobody else downloads its 540 MB.
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NODE_MODULES } from './paths.mjs';
+import { runQuietly } from './run.mjs';
 import { say, ticking } from './say.mjs';
 
 /** First driver branch whose user-space libraries are CUDA 13 (NVIDIA CUDA toolkit release notes, table 3). */
@@ -35,26 +35,29 @@ export async function ensureCudaPackages() {
   if (nvidia?.kind === 'jetson')
     say('Jetson found: for its GPU compile llama.cpp once, see docs/jetson.md (unverified); the CPU build is ready');
   if (nvidia?.kind !== 'cuda' || process.platform !== 'linux' || process.arch !== 'x64') return;
-  for (const name of nvidia.packages) installPlatformPackage(name);
+  for (const name of nvidia.packages) await installPlatformPackage(name);
 }
 
 /** Fetches one `@node-llama-cpp/<name>` package of the installed version through `npm pack` and unpacks it in place. */
-export function installPlatformPackage(name, modules = NODE_MODULES) {
-  const version = JSON.parse(readFileSync(join(modules, 'node-llama-cpp', 'package.json'), 'utf8')).version;
-  const target = join(modules, '@node-llama-cpp', name);
+async function installPlatformPackage(name) {
+  const version = JSON.parse(readFileSync(join(NODE_MODULES, 'node-llama-cpp', 'package.json'), 'utf8')).version;
+  const target = join(NODE_MODULES, '@node-llama-cpp', name);
   const done = ticking(`NVIDIA GPU found: fetching @node-llama-cpp/${name}@${version}`);
   const temporary = mkdtempSync(join(tmpdir(), 'nearside-gpu-'));
   try {
-    const packed = spawnSync('npm', ['pack', `@node-llama-cpp/${name}@${version}`, '--pack-destination', temporary, '--loglevel=error'], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
+    const packed = await runQuietly('npm', [
+      'pack',
+      `@node-llama-cpp/${name}@${version}`,
+      '--pack-destination',
+      temporary,
+      '--loglevel=error',
+    ]);
     const archive = readdirSync(temporary).find((file) => file.endsWith('.tgz'));
-    if (packed.status !== 0 || !archive) throw new Error(packed.stderr || packed.error?.message || 'npm pack gave no file');
+    if (packed.code !== 0 || !archive) throw new Error(packed.output || 'npm pack gave no file');
     rmSync(target, { recursive: true, force: true });
     mkdirSync(target, { recursive: true });
-    const unpacked = spawnSync('tar', ['-xzf', join(temporary, archive), '--strip-components=1', '-C', target], { encoding: 'utf8' });
-    if (unpacked.status !== 0) throw new Error(unpacked.stderr);
+    const unpacked = await runQuietly('tar', ['-xzf', join(temporary, archive), '--strip-components=1', '-C', target]);
+    if (unpacked.code !== 0) throw new Error(unpacked.output || 'tar did not unpack it');
     done();
   } catch (error) {
     rmSync(target, { recursive: true, force: true });

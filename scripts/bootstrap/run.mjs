@@ -4,6 +4,21 @@ import { delimiter, dirname } from 'node:path';
 import { COMPILE_CACHE, PINNED_NODE, ROOT } from './paths.mjs';
 
 /**
+ * Runs a program without a terminal and resolves to what became of it; this process goes on meanwhile, so that it can
+ * say that the step still runs.
+ */
+export function runQuietly(command, args, options = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text) => (output = (output + text).slice(-20_000)));
+    child.once('error', (error) => resolve({ code: -1, output: error.message }));
+    child.once('close', (code) => resolve({ code: code ?? -1, output }));
+  });
+}
+
+/**
  * Runs a script on the pinned Node with this terminal, and resolves to its exit code. The pinned Node comes first in
  * PATH, so that whatever the script spawns by name runs on it too. A signal is passed on and waited for.
  */

@@ -7,7 +7,7 @@ export function fail(text) {
   process.stderr.write(`nearside  error: ${text}\n`);
 }
 
-/** Tells every few seconds that a step still runs, on one line when a person watches. */
+/** Tells that a step begins and how it ended; when a person watches, also how long it has run, each second. */
 export function ticking(label) {
   const start = Date.now();
   const seconds = () => Math.round((Date.now() - start) / 1000);

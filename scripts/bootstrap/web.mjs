@@ -1,9 +1,9 @@
-import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { NODE_MODULES, PINNED_NODE, ROOT } from './paths.mjs';
+import { runQuietly } from './run.mjs';
 import { fail, ticking } from './say.mjs';
 
 const APP = join(ROOT, 'apps', 'web');
@@ -16,13 +16,12 @@ export async function ensureWebApp() {
   if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === hash) return;
   const done = ticking('building the web chat');
   const vite = join(NODE_MODULES, 'vite', 'bin', 'vite.js');
-  const built = spawnSync(PINNED_NODE, [vite, 'build', '--config', join(APP, 'vite.config.ts'), '--logLevel', 'error'], {
+  const { code, output } = await runQuietly(PINNED_NODE, [vite, 'build', '--config', join(APP, 'vite.config.ts'), '--logLevel', 'error'], {
     cwd: ROOT,
-    encoding: 'utf8',
   });
-  if (built.status !== 0) {
+  if (code !== 0) {
     done('failed');
-    fail(`the web chat could not be built; the API works without it.\n${built.stderr}${built.stdout}`);
+    fail(`the web chat could not be built; the API works without it.\n${output}`);
     return;
   }
   compress(DIST);

@@ -58,6 +58,37 @@ describe('GPU variant', () => {
   });
 });
 
+describe('a step that takes long', () => {
+  it('shows a person each second that it still runs', async () => {
+    const { stderr } = await run(process.execPath, [
+      '--input-type=module',
+      '-e',
+      `process.stderr.isTTY = true;
+       const { ticking } = await import('${ROOT}scripts/bootstrap/say.mjs');
+       const { runQuietly } = await import('${ROOT}scripts/bootstrap/run.mjs');
+       const done = ticking('waiting');
+       const { code, output } = await runQuietly('sh', ['-c', 'sleep 2.3; echo said; echo why >&2; exit 3']);
+       done(code + ' ' + output.split('\\n').sort().join(' ').trim());`,
+    ]);
+    expect(stderr.split('\r')).toEqual([
+      'nearside  waiting ...',
+      'nearside  waiting ... 1 s',
+      'nearside  waiting ... 2 s',
+      'nearside  waiting ... 3 said why (2 s)\n',
+    ]);
+  });
+
+  it('that cannot even begin says so', async () => {
+    const { stdout } = await run(process.execPath, [
+      '--input-type=module',
+      '-e',
+      `const { runQuietly } = await import('${ROOT}scripts/bootstrap/run.mjs');
+       console.log(JSON.stringify(await runQuietly('no-such-program', [])));`,
+    ]);
+    expect(JSON.parse(stdout)).toEqual({ code: -1, output: 'spawn no-such-program ENOENT' });
+  });
+});
+
 describe('lockfile', () => {
   const lock = readFileSync(join(ROOT, 'package-lock.json'), 'utf8');
 
