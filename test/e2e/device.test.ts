@@ -1,11 +1,12 @@
 /** A whole device in processes of its own, with the real default models and real clients. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeHome } from '#test/support/home.ts';
-import { nearside, type RunningDevice, startDevice } from '#test/support/run.ts';
+import { nearside, ROOT, type RunningDevice, startDevice } from '#test/support/run.ts';
 
 const MODEL = 'smollm2-135m-instruct';
 const home = makeHome({ models: true });
@@ -195,16 +196,40 @@ describe('one device a home folder', () => {
 });
 
 describe('stopping', () => {
-  it('ends with 0 on Ctrl-C, leaves no process behind, and frees the home folder', async () => {
-    const own = makeHome({ models: true });
-    const other = await startDevice({ home: own });
-    const children = childrenOf(other.pid).map((child) => child.pid);
-    expect(await other.stop('SIGINT')).toBe(0);
-    expect(other.log()).toContain('stopping');
-    for (const pid of children) expect(() => process.kill(pid, 0)).toThrow();
-    await using again = await startDevice({ home: own });
-    expect((await fetch(`${again.url}/healthz`)).status).toBe(200);
-  }, 60_000);
+  it.each([
+    ['Ctrl-C', 'SIGINT'],
+    ['a terminal that closes', 'SIGHUP'],
+  ] as const)(
+    'ends with 0 on %s, leaves no process behind, and frees the home folder',
+    async (_, signal) => {
+      const own = makeHome({ models: true });
+      const other = await startDevice({ home: own });
+      const children = childrenOf(other.pid).map((child) => child.pid);
+      expect(await other.stop(signal)).toBe(0);
+      expect(other.log()).toContain('stopping');
+      for (const pid of children) expect(() => process.kill(pid, 0)).toThrow();
+      await using again = await startDevice({ home: own });
+      expect((await fetch(`${again.url}/healthz`)).status).toBe(200);
+    },
+    60_000,
+  );
+
+  it('ends with 130 on Ctrl-C while it fetches models', async () => {
+    const silent = createServer();
+    silent.listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const hub = `http://127.0.0.1:${(silent.address() as { port: number }).port}`;
+    // No tool that brings models, and a hub that never answers.
+    const child = spawn(process.execPath, [join(ROOT, 'apps/cli/main.ts'), 'start', '--port', '0'], {
+      env: { PATH: '/nowhere', NEARSIDE_HOME: makeHome({ models: false }), NEARSIDE_STORE_HUB_URL: hub },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    await once(silent, 'connection');
+    child.kill('SIGINT');
+    const [code] = await once(child, 'exit');
+    silent.close();
+    expect(code).toBe(130);
+  });
 
   it('survives kill -9: the next start takes the home folder, and no event is lost', async () => {
     const own = makeHome({ models: true });
