@@ -16,8 +16,13 @@ export async function importBackend(id: BackendId): Promise<Backend> {
     case 'fake':
       return guardBackend((await import('./fake/fake-backend.ts')).fakeBackend);
     case 'tflite':
+      return guardBackend((await import('./tflite/tflite-backend.ts')).tfliteBackend);
     case 'remote':
-      throw new EdgeError('E_UNSUPPORTED', { what: `this version has no ${id} backend`, expected: 'llama, onnx or fake', found: id });
+      throw new EdgeError('E_UNSUPPORTED', {
+        what: `this version has no ${id} backend`,
+        expected: 'llama, onnx, tflite or fake',
+        found: id,
+      });
   }
 }
 

@@ -15,6 +15,8 @@ export interface TensorSpec {
   readonly dtype: TensorDtype;
   /** -1 stands for a free dimension. */
   readonly shape: readonly number[];
+  /** Of a quantised tensor: real value = scale * (stored value - zeroPoint). */
+  readonly quantization?: { readonly scale: number; readonly zeroPoint: number };
 }
 
 /** Runs a model on raw tensors: vision, audio, anything that is not text. */

@@ -21,6 +21,7 @@ export const FOLDER_RULES: readonly FolderRule[] = [
   { folder: 'edge/planner', may: BASE },
   { folder: 'edge/backends', may: [...BASE, 'edge/planner'] },
   { folder: 'edge/backends/onnx', may: BASE },
+  { folder: 'edge/backends/tflite', may: BASE },
   { folder: 'edge/backends/llama', may: BASE },
   { folder: 'edge/backends/fake', may: BASE },
   {

@@ -1,0 +1,255 @@
+import type { CallOptions, LoadSpec } from '#edge/contracts/backend.ts';
+import type { Tensor, TensorDtype, TensorSpec } from '#edge/contracts/tensor.ts';
+import { abortError, throwIfAborted } from '#edge/core/abort.ts';
+import { EdgeError } from '#edge/core/errors.ts';
+import { Pool } from '#edge/core/pool.ts';
+import { hardwareOf, requireAccelerator, requireWholeGraph } from './tflite-accelerators.ts';
+import { checkModelFile } from './tflite-file.ts';
+import {
+  type BufferPlace,
+  type Destroyable,
+  type Handle,
+  type LiteRt,
+  loadLiteRt,
+  type NativeSignature,
+  type NativeTensor,
+} from './tflite-native.ts';
+import { cpuOptions } from './tflite-options.ts';
+import { ARRAYS, type Signature } from './tflite-tensors.ts';
+
+/** Dtypes of the tensor contract by `LiteRtElementType`. */
+const DTYPES: Readonly<Record<number, TensorDtype>> = {
+  1: 'float32',
+  2: 'int32',
+  3: 'uint8',
+  4: 'int64',
+  6: 'bool',
+  9: 'int8',
+  10: 'float16',
+};
+
+/** Native buffers of one signature for the shapes of its last run. */
+interface Binding {
+  readonly inputShapes: readonly (readonly number[])[];
+  readonly outputShapes: readonly (readonly number[])[];
+  readonly inputs: BigUint64Array;
+  readonly outputs: BigUint64Array;
+}
+
+/**
+ * A compiled model. Runs wait in line for it: LiteRT takes one at a time.
+ * Disposing it must wait for the runs that are under way.
+ */
+export class TfliteSession implements AsyncDisposable {
+  readonly signatures: readonly Signature[];
+  readonly #native: NativeModel;
+  readonly #bindings = new Map<number, Binding>();
+  readonly #turn = new Pool(['the compiled model']);
+
+  constructor(native: NativeModel) {
+    this.#native = native;
+    this.signatures = native.signatures.map(describe);
+  }
+
+  /**
+   * Runs one signature; the event loop stays free meanwhile. An abort ends it after the operator that runs.
+   * @param index Of {@link signatures}.
+   * @param inputs Must fit the signature.
+   * @param wanted Names of the outputs to read; all when absent.
+   * @throws EdgeError `E_CANCELLED`, `E_MEMORY_BUDGET` when memory ran out, `E_BAD_REQUEST` when the graph refuses the values.
+   */
+  async run(
+    index: number,
+    inputs: Readonly<Record<string, Tensor>>,
+    { signal }: CallOptions = {},
+    wanted?: readonly string[],
+  ): Promise<Record<string, Tensor>> {
+    using _turn = await this.#turn.acquire(signal);
+    throwIfAborted(signal);
+    const declared = this.#native.signatures[index] as NativeSignature;
+    try {
+      const binding = this.#bind(index, declared, inputs);
+      for (const [at, { name }] of declared.inputs.entries()) {
+        this.#native.library.write(binding.inputs[at] as Handle, (inputs[name] as Tensor).data);
+      }
+      await this.#invoke(index, binding, signal);
+      return this.#readOutputs(index, binding, wanted);
+    } catch (error) {
+      if (signal?.aborted) throw abortError(signal);
+      throw runFailure(error);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    using _turn = await this.#turn.acquire();
+    for (const index of this.#bindings.keys()) this.#release(index);
+    this.#native.destroyAll();
+  }
+
+  async #invoke(index: number, { inputs, outputs }: Binding, signal: AbortSignal | undefined): Promise<void> {
+    const { library, compiledModel, cancellation } = this.#native;
+    const cancel = (): void => void cancellation.write('1');
+    cancellation.write('0');
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      await library.run(compiledModel, index, inputs, outputs);
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+    }
+  }
+
+  /** The buffers for these shapes: those of the last run, unless an input with free dimensions has another shape now. */
+  #bind(index: number, declared: NativeSignature, inputs: Readonly<Record<string, Tensor>>): Binding {
+    const inputShapes = declared.inputs.map(({ name }) => (inputs[name] as Tensor).shape);
+    const current = this.#bindings.get(index);
+    if (current && sameShapes(current.inputShapes, inputShapes)) return current;
+    this.#release(index);
+    const { library, compiledModel } = this.#native;
+    for (const [at, { shape }] of declared.inputs.entries()) {
+      if (shape.includes(-1)) library.resizeInput(compiledModel, index, at, inputShapes[at] as readonly number[]);
+    }
+    const outputShapes = library.outputShapes(compiledModel, index, declared.outputs.length);
+    const free = outputShapes.findIndex((shape) => shape.includes(-1));
+    if (free >= 0) {
+      throw new EdgeError('E_UNSUPPORTED', {
+        what: `output "${declared.outputs[free]?.name}" has a size that only a run tells`,
+        expected: 'sizes that follow from those of the inputs',
+      });
+    }
+    const binding: Binding = {
+      inputShapes,
+      outputShapes,
+      inputs: this.#createBuffers('input', index, declared.inputs, inputShapes),
+      outputs: this.#createBuffers('output', index, declared.outputs, outputShapes),
+    };
+    this.#bindings.set(index, binding);
+    return binding;
+  }
+
+  #createBuffers(
+    kind: BufferPlace['kind'],
+    signature: number,
+    tensors: readonly NativeTensor[],
+    shapes: readonly (readonly number[])[],
+  ): BigUint64Array {
+    const { library, environment, compiledModel } = this.#native;
+    const handles = tensors.map((tensor, index) =>
+      library.createBuffer({ kind, environment, compiledModel, signature, index }, tensor, shapes[index] as readonly number[]),
+    );
+    return BigUint64Array.from(handles);
+  }
+
+  #readOutputs(index: number, { outputs, outputShapes }: Binding, wanted: readonly string[] | undefined): Record<string, Tensor> {
+    const specs = this.signatures[index]?.outputs ?? [];
+    return Object.fromEntries(
+      [...specs.entries()]
+        .filter(([, { name }]) => wanted?.includes(name) ?? true)
+        .map(([at, { name, dtype }]) => {
+          const shape = outputShapes[at] as readonly number[];
+          const data = new ARRAYS[dtype](sizeOf(shape));
+          this.#native.library.read(outputs[at] as Handle, data);
+          return [name, { dtype, shape, data }];
+        }),
+    );
+  }
+
+  #release(index: number): void {
+    const binding = this.#bindings.get(index);
+    for (const handle of [...(binding?.inputs ?? []), ...(binding?.outputs ?? [])]) this.#native.library.destroy('buffer', handle);
+    this.#bindings.delete(index);
+  }
+}
+
+/** The native objects of a loaded model. */
+interface NativeModel {
+  readonly library: LiteRt;
+  readonly environment: Handle;
+  readonly compiledModel: Handle;
+  readonly signatures: readonly NativeSignature[];
+  /** Read by the running model: see {@link LiteRt.setCancellationFlag}. */
+  readonly cancellation: Buffer;
+  /** Destroys them, users before what they use. */
+  destroyAll(): void;
+}
+
+/**
+ * Loads a model.
+ * @throws EdgeError `E_UNSUPPORTED` (provider, or no library for this platform), `E_MODEL_CORRUPT`, `E_MODEL_NOT_STORED`, `E_MODEL_LOAD`.
+ */
+export async function openSession(spec: LoadSpec): Promise<TfliteSession> {
+  const { files, model, variant } = spec.stored;
+  const what = `cannot load TFLite model "${model}" (${variant})`;
+  if (files.weights === undefined) throw new EdgeError('E_MODEL_NOT_STORED', { what, expected: 'a weights file', found: 'none' });
+  if (files.library === undefined) {
+    throw new EdgeError('E_UNSUPPORTED', {
+      what,
+      expected: 'the LiteRT library, which is published for Linux x64 and arm64 (glibc), macOS arm64 and Windows x64',
+      found: `none for ${process.platform}/${process.arch}`,
+      hint: 'Use an ONNX or GGUF variant of the model.',
+    });
+  }
+  const hardware = hardwareOf(spec.provider);
+  checkModelFile(files.weights, what);
+  const library = await loadLiteRt(files.library);
+  const owned: [Destroyable, Handle][] = [];
+  const own = (kind: Destroyable, handle: Handle): Handle => {
+    owned.push([kind, handle]);
+    return handle;
+  };
+  const destroyAll = (): void => {
+    for (const [kind, handle] of owned.splice(0).reverse()) library.destroy(kind, handle);
+  };
+  try {
+    const environment = own('environment', library.createEnvironment([hardware]));
+    requireAccelerator(hardware, library.registeredHardware(environment));
+    const weights = files.weights;
+    const graph = own(
+      'model',
+      named(what, () => library.createModel(environment, weights)),
+    );
+    const compiledModel = own(
+      'compiledModel',
+      named(what, () => library.createCompiledModel(environment, graph, hardware, cpuOptions(spec))),
+    );
+    requireWholeGraph(hardware, library.isFullyAccelerated(compiledModel));
+    const cancellation = Buffer.from('0\0');
+    library.setCancellationFlag(compiledModel, cancellation);
+    return new TfliteSession({ library, environment, compiledModel, signatures: library.signatures(graph), cancellation, destroyAll });
+  } catch (error) {
+    destroyAll();
+    throw error;
+  }
+}
+
+/** Says of a failed call what it was for. */
+function named<T>(what: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    if (!EdgeError.is(error)) throw error;
+    throw new EdgeError(error.code, { what, found: error.message, cause: error });
+  }
+}
+
+function describe({ key, inputs, outputs }: NativeSignature): Signature {
+  const [ins, outs] = [inputs.flatMap(toSpec), outputs.flatMap(toSpec)];
+  return { key, inputs: ins, outputs: outs, carriesAllTypes: ins.length === inputs.length && outs.length === outputs.length };
+}
+
+function toSpec({ name, elementType, shape, quantization }: NativeTensor): TensorSpec[] {
+  const dtype = DTYPES[elementType];
+  return dtype === undefined ? [] : [{ name, dtype, shape, ...(quantization ? { quantization } : {}) }];
+}
+
+function runFailure(error: unknown): unknown {
+  if (!EdgeError.is(error, 'E_MODEL_LOAD')) return error;
+  return new EdgeError('E_BAD_REQUEST', { what: 'the model refuses these inputs', found: error.message, cause: error });
+}
+
+function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+function sameShapes(left: readonly (readonly number[])[], right: readonly (readonly number[])[]): boolean {
+  return left.every((shape, index) => shape.length === right[index]?.length && shape.every((size, axis) => size === right[index]?.[axis]));
+}
