@@ -43,7 +43,6 @@ const parent = connectParent<EngineHostMethods, EngineMethods>(
     embed: async (request, { signal }) => (await engine()).embed(request, { signal }),
     score: async (request, { signal }) => (await engine()).score(request, { signal }),
     runTensors: async (request, { signal }) => (await engine()).runTensors(request, { signal }),
-    info: async () => (await engine()).info,
   },
   async () => {
     await (await loading)?.[Symbol.asyncDispose]();

@@ -14,7 +14,6 @@ export type EngineMethods = {
   readonly embed: { readonly params: EmbedRequest; readonly result: EmbedResponse };
   readonly score: { readonly params: ScoreRequest; readonly result: ScoreResponse };
   readonly runTensors: { readonly params: TensorRequest; readonly result: TensorResponse };
-  readonly info: { readonly params: undefined; readonly result: EngineInfo };
 };
 
 /** What a child may call in the main process. */

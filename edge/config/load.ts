@@ -45,7 +45,6 @@ export function loadConfig(options: LoadOptions = {}): Config {
       outbox: join(data, 'outbox.db'),
       knowledge: join(data, 'knowledge.db'),
       sessions: join(data, 'sessions.db'),
-      measurements: join(data, 'measurements.db'),
       fleet: resolve(home, parsed.data.fleet.database ?? join('data', 'fleet.db')),
       run: join(home, 'run'),
     },

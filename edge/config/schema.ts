@@ -122,7 +122,6 @@ export interface Config extends Settings {
     readonly outbox: string;
     readonly knowledge: string;
     readonly sessions: string;
-    readonly measurements: string;
     readonly fleet: string;
     /** Lock and run file of the running device. */
     readonly run: string;

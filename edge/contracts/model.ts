@@ -28,8 +28,6 @@ export interface PypiFile {
   readonly wheel?: { readonly python: string; readonly platform: string };
 }
 
-export type ModelSourceKind = ModelSource['kind'];
-
 /** One file of a variant. */
 export interface ModelFile {
   /** What the file is to the backend. `library`: the runtime itself, which the catalog adds to every variant of its format. */

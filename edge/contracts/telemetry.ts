@@ -23,14 +23,6 @@ export interface Recorder {
   observe(metric: string, value: number, attributes?: Attributes): void;
 }
 
-/** Identifies an event for ever: `boot` is minted with the outbox file, `seq` is its AUTOINCREMENT. */
-export interface EventKey {
-  readonly tenant: string;
-  readonly device: string;
-  readonly boot: string;
-  readonly seq: number;
-}
-
 /** The identity that must hold at every moment: `produced = stored + dropped + pending`. */
 export interface Ledger {
   readonly tenant: string;

@@ -173,7 +173,7 @@ export class EdgeError extends Error {
     return new EdgeError('E_INTERNAL', { what, found: error instanceof Error ? error.message : String(error), cause: error });
   }
 
-  /** The shape that crosses process and network boundaries (`WireError` in contracts). */
+  /** The shape that crosses process and network boundaries. */
   toJSON(): {
     code: ErrorCode;
     message: string;

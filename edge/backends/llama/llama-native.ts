@@ -245,7 +245,12 @@ export function loadError(what: string, error: unknown, log: readonly string[]):
     error instanceof RangeError ||
     (error instanceof Error && /magic|gguf/i.test(`${error.constructor.name} ${error.message}`)) ||
     log.some((line) => /not within the file bounds|corrupt|incomplete|gguf_init|invalid magic/i.test(line));
-  return new EdgeError(isCorrupt ? 'E_MODEL_CORRUPT' : 'E_MODEL_LOAD', { what, expected: 'a whole GGUF file', found, cause: error });
+  return new EdgeError(isCorrupt ? 'E_MODEL_CORRUPT' : 'E_MODEL_LOAD', {
+    what,
+    expected: isCorrupt ? 'a whole GGUF file' : 'a model that this llama.cpp can load',
+    found,
+    cause: error,
+  });
 }
 
 function messageOf(error: unknown): string {

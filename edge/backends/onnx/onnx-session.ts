@@ -42,19 +42,19 @@ export async function openSession(spec: LoadSpec): Promise<OnnxSession> {
   const outputs = tensorSpecs(native.outputMetadata);
   try {
     requireStaticShapes(spec.provider, inputs);
+    return {
+      version: ort.env.versions.node ?? ort.env.versions.common,
+      inputs,
+      outputs,
+      carriesAllTypes: inputs.length === native.inputMetadata.length && outputs.length === native.outputMetadata.length,
+      quantisesActivations: await fileContains(path, 'DynamicQuantize'),
+      run: (feeds) => runNative(ort, native, feeds),
+      [Symbol.asyncDispose]: () => native.release(),
+    };
   } catch (error) {
     await native.release();
     throw error;
   }
-  return {
-    version: ort.env.versions.node ?? ort.env.versions.common,
-    inputs,
-    outputs,
-    carriesAllTypes: inputs.length === native.inputMetadata.length && outputs.length === native.outputMetadata.length,
-    quantisesActivations: await fileContains(path, 'DynamicQuantize'),
-    run: (feeds) => runNative(ort, native, feeds),
-    [Symbol.asyncDispose]: () => native.release(),
-  };
 }
 
 async function createNative(ort: OnnxRuntime, spec: LoadSpec, path: string): Promise<NativeSession> {
