@@ -32,6 +32,17 @@ export function requireAccelerator(hardware: Hardware, registered: readonly Hard
   });
 }
 
+/** The coded form of an accelerator that registered but does not start (no device, no driver) or does not take the graph. */
+export function acceleratorFailure(hardware: Hardware, cause: EdgeError): EdgeError {
+  return new EdgeError('E_UNSUPPORTED', {
+    what: `"${hardware}" does not start here, or does not take the model`,
+    expected: NEEDS[hardware],
+    found: cause.message,
+    hint: 'See the log of the engine for what the accelerator wrote, or use provider "cpu".',
+    cause,
+  });
+}
+
 /**
  * A graph of which some operators would run on the CPU after all is a reason, not a compromise: measured, it would be taken for
  * what the accelerator can do. On the CPU itself plain kernels are welcome.

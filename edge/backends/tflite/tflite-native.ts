@@ -381,7 +381,7 @@ const C_LIBRARIES: Readonly<Partial<Record<NodeJS.Platform, string>>> = { darwin
 
 function failure(name: string, status: number): EdgeError {
   const [meaning, code] = STATUS[status] ?? ['unknown failure', 'E_MODEL_LOAD'];
-  return new EdgeError(code, { what: name, found: `${meaning} (LiteRtStatus ${status})`, details: { status } });
+  return new EdgeError(code, { what: `${name}: ${meaning} (LiteRtStatus ${status})` });
 }
 
 function readShape(layout: Buffer, at: number): number[] {

@@ -3,12 +3,13 @@ import type { Tensor, TensorDtype, TensorSpec } from '#edge/contracts/tensor.ts'
 import { abortError, throwIfAborted } from '#edge/core/abort.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import { Pool } from '#edge/core/pool.ts';
-import { hardwareOf, requireAccelerator, requireWholeGraph } from './tflite-accelerators.ts';
+import { acceleratorFailure, hardwareOf, requireAccelerator, requireWholeGraph } from './tflite-accelerators.ts';
 import { checkModelFile } from './tflite-file.ts';
 import {
   type BufferPlace,
   type Destroyable,
   type Handle,
+  type Hardware,
   type LiteRt,
   loadLiteRt,
   type NativeSignature,
@@ -34,6 +35,8 @@ interface Binding {
   readonly outputShapes: readonly (readonly number[])[];
   readonly inputs: BigUint64Array;
   readonly outputs: BigUint64Array;
+  /** Destroys the buffers. */
+  readonly buffers: DisposableStack;
 }
 
 /**
@@ -83,7 +86,7 @@ export class TfliteSession implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     using _turn = await this.#turn.acquire();
     for (const index of this.#bindings.keys()) this.#release(index);
-    this.#native.destroyAll();
+    this.#native.objects.dispose();
   }
 
   async #invoke(index: number, { inputs, outputs }: Binding, signal: AbortSignal | undefined): Promise<void> {
@@ -116,26 +119,27 @@ export class TfliteSession implements AsyncDisposable {
         expected: 'sizes that follow from those of the inputs',
       });
     }
-    const binding: Binding = {
-      inputShapes,
-      outputShapes,
-      inputs: this.#createBuffers('input', index, declared.inputs, inputShapes),
-      outputs: this.#createBuffers('output', index, declared.outputs, outputShapes),
-    };
+    using buffers = new DisposableStack();
+    const inputBuffers = this.#createBuffers(buffers, 'input', index, declared.inputs, inputShapes);
+    const outputBuffers = this.#createBuffers(buffers, 'output', index, declared.outputs, outputShapes);
+    const binding: Binding = { inputShapes, outputShapes, inputs: inputBuffers, outputs: outputBuffers, buffers: buffers.move() };
     this.#bindings.set(index, binding);
     return binding;
   }
 
   #createBuffers(
+    owner: DisposableStack,
     kind: BufferPlace['kind'],
     signature: number,
     tensors: readonly NativeTensor[],
     shapes: readonly (readonly number[])[],
   ): BigUint64Array {
     const { library, environment, compiledModel } = this.#native;
-    const handles = tensors.map((tensor, index) =>
-      library.createBuffer({ kind, environment, compiledModel, signature, index }, tensor, shapes[index] as readonly number[]),
-    );
+    const handles = tensors.map((tensor, index) => {
+      const place = { kind, environment, compiledModel, signature, index };
+      const buffer = library.createBuffer(place, tensor, shapes[index] as readonly number[]);
+      return owner.adopt(buffer, (handle) => library.destroy('buffer', handle));
+    });
     return BigUint64Array.from(handles);
   }
 
@@ -154,8 +158,7 @@ export class TfliteSession implements AsyncDisposable {
   }
 
   #release(index: number): void {
-    const binding = this.#bindings.get(index);
-    for (const handle of [...(binding?.inputs ?? []), ...(binding?.outputs ?? [])]) this.#native.library.destroy('buffer', handle);
+    this.#bindings.get(index)?.buffers.dispose();
     this.#bindings.delete(index);
   }
 }
@@ -169,7 +172,7 @@ interface NativeModel {
   /** Read by the running model: see {@link LiteRt.setCancellationFlag}. */
   readonly cancellation: Buffer;
   /** Destroys them, users before what they use. */
-  destroyAll(): void;
+  readonly objects: DisposableStack;
 }
 
 /**
@@ -190,44 +193,32 @@ export async function openSession(spec: LoadSpec): Promise<TfliteSession> {
   }
   const hardware = hardwareOf(spec.provider);
   checkModelFile(files.weights, what);
-  const library = await loadLiteRt(files.library);
-  const owned: [Destroyable, Handle][] = [];
-  const own = (kind: Destroyable, handle: Handle): Handle => {
-    owned.push([kind, handle]);
-    return handle;
-  };
-  const destroyAll = (): void => {
-    for (const [kind, handle] of owned.splice(0).reverse()) library.destroy(kind, handle);
-  };
-  try {
-    const environment = own('environment', library.createEnvironment([hardware]));
-    requireAccelerator(hardware, library.registeredHardware(environment));
-    const weights = files.weights;
-    const graph = own(
-      'model',
-      named(what, () => library.createModel(environment, weights)),
-    );
-    const compiledModel = own(
-      'compiledModel',
-      named(what, () => library.createCompiledModel(environment, graph, hardware, cpuOptions(spec))),
-    );
-    requireWholeGraph(hardware, library.isFullyAccelerated(compiledModel));
-    const cancellation = Buffer.from('0\0');
-    library.setCancellationFlag(compiledModel, cancellation);
-    return new TfliteSession({ library, environment, compiledModel, signatures: library.signatures(graph), cancellation, destroyAll });
-  } catch (error) {
-    destroyAll();
-    throw error;
-  }
+  return new TfliteSession(compile(await loadLiteRt(files.library), hardware, files.weights, spec, what));
 }
 
-/** Says of a failed call what it was for. */
-function named<T>(what: string, call: () => T): T {
+function compile(library: LiteRt, hardware: Hardware, weights: string, spec: LoadSpec, what: string): NativeModel {
+  using objects = new DisposableStack();
+  const own = (kind: Destroyable, handle: Handle): Handle => objects.adopt(handle, (value) => library.destroy(kind, value));
+  const unloadable = (error: EdgeError): EdgeError => new EdgeError(error.code, { what, found: error.message, cause: error });
+  const uncompilable = (error: EdgeError): EdgeError => (hardware === 'cpu' ? unloadable(error) : acceleratorFailure(hardware, error));
+
+  const environment = own('environment', library.createEnvironment([hardware]));
+  requireAccelerator(hardware, library.registeredHardware(environment));
+  const model = attempt(() => library.createModel(environment, weights), unloadable);
+  own('model', model);
+  const compiledModel = attempt(() => library.createCompiledModel(environment, model, hardware, cpuOptions(spec)), uncompilable);
+  own('compiledModel', compiledModel);
+  requireWholeGraph(hardware, library.isFullyAccelerated(compiledModel));
+  const cancellation = Buffer.from('0\0');
+  library.setCancellationFlag(compiledModel, cancellation);
+  return { library, environment, compiledModel, signatures: library.signatures(model), cancellation, objects: objects.move() };
+}
+
+function attempt<T>(call: () => T, explain: (error: EdgeError) => EdgeError): T {
   try {
     return call();
   } catch (error) {
-    if (!EdgeError.is(error)) throw error;
-    throw new EdgeError(error.code, { what, found: error.message, cause: error });
+    throw EdgeError.is(error) ? explain(error) : error;
   }
 }
 
