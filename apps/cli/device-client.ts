@@ -17,10 +17,9 @@ export async function connectDevice(
   { models = 'fetch' }: { readonly models?: 'fetch' | 'as-they-are' } = {},
 ): Promise<DeviceClient> {
   const { config } = context;
-  const paths = { home: config.home, run: config.paths.run };
   const deadline = Date.now() + WAIT_FOR_HOME_MS;
   for (let told = false; ; told = true) {
-    const running = findRunningDevice(paths);
+    const running = findRunningDevice(config.paths);
     if (running?.url) return new HttpDevice(running.url, config.serve.keys[0]);
     try {
       return await openLocalDevice(context, models === 'fetch');

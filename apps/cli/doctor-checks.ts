@@ -65,7 +65,7 @@ function checkNode(): Omit<Finding, 'check'> {
 async function checkHome(config: Config): Promise<Omit<Finding, 'check'>> {
   await mkdir(config.home, { recursive: true });
   accessSync(config.home, constants.R_OK | constants.W_OK);
-  const running = findRunningDevice({ home: config.home, run: config.paths.run });
+  const running = findRunningDevice(config.paths);
   return { level: 'ok', found: `${config.home}${running ? `, used by the device at ${running.url ?? `process ${running.pid}`}` : ''}` };
 }
 
@@ -112,7 +112,7 @@ async function withRuntime<T>(config: Config, log: Logger, use: (runtime: EdgeRu
 
 async function checkPort(config: Config): Promise<Omit<Finding, 'check'>> {
   const { host, port } = config.serve;
-  const running = findRunningDevice({ home: config.home, run: config.paths.run });
+  const running = findRunningDevice(config.paths);
   if (running?.url) return { level: 'ok', found: `the device listens at ${running.url}` };
   const error = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
     const probe = createServer().once('error', resolve);

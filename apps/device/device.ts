@@ -66,7 +66,7 @@ export class Device {
     this.#log = log;
     this.#version = version;
     this.store = openModelStore(config, log);
-    this.#home = HomeLease.take({ home: config.home, run: config.paths.run });
+    this.#home = HomeLease.take({ home: config.home, ...config.paths });
     try {
       this.#home.publish({ pid: process.pid, version, startedAt: new Date().toISOString() });
       this.telemetry = new Telemetry({

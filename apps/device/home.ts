@@ -1,5 +1,5 @@
 /** The home folder: usable, and used by one device at a time. */
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EdgeError, systemErrorCode } from '#edge/core/errors.ts';
 import { type FileLock, tryLock } from '#edge/storage/file-lock.ts';
@@ -17,6 +17,7 @@ export interface RunFile {
 export interface HomePaths {
   readonly home: string;
   readonly run: string;
+  readonly data: string;
 }
 
 /** {@link findRunningDevice} of another process holds the lock for an instant; a device that holds it has a run file at once. */
@@ -36,7 +37,12 @@ export class HomeLease {
   /** @throws EdgeError `E_HOME_UNUSABLE` or `E_HOME_IN_USE` with the pid and URL of the device that has it. */
   static take(paths: HomePaths): HomeLease {
     try {
-      mkdirSync(paths.run, { recursive: true });
+      // Conversations and documents are nobody else's business.
+      mkdirSync(paths.home, { recursive: true, mode: 0o700 });
+      for (const folder of [paths.run, paths.data]) {
+        mkdirSync(folder, { recursive: true, mode: 0o700 });
+        chmodSync(folder, 0o700);
+      }
       accessSync(paths.home, constants.R_OK | constants.W_OK | constants.X_OK);
     } catch (error) {
       const code = systemErrorCode(error);
@@ -74,7 +80,7 @@ export class HomeLease {
 }
 
 /** The device that runs on this home now, if one does. */
-export function findRunningDevice(paths: HomePaths): RunFile | undefined {
+export function findRunningDevice(paths: Pick<HomePaths, 'run'>): RunFile | undefined {
   if (!existsSync(lockPath(paths.run))) return undefined;
   const lock = tryLock(lockPath(paths.run));
   if (lock) {

@@ -2,7 +2,6 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ensureCudaPackages, findNvidia } from './gpu.mjs';
 import { NODE_MODULES, PINNED_NODE, ROOT } from './paths.mjs';
 import { prune } from './prune.mjs';
 import { runQuietly } from './run.mjs';
@@ -26,17 +25,8 @@ export async function ensureDependencies({ dev }) {
   const lock = createHash('sha256')
     .update(readFileSync(join(ROOT, 'package-lock.json')))
     .digest('hex');
-  const gpu = findNvidia()?.kind ?? 'none';
   const stamp = readStamp();
-  if (
-    stamp &&
-    stamp.lock === lock &&
-    stamp.platform === platformKey() &&
-    stamp.gpu === gpu &&
-    (stamp.dev || !dev) &&
-    existsSync(PINNED_NODE)
-  )
-    return;
+  if (stamp && stamp.lock === lock && stamp.platform === platformKey() && (stamp.dev || !dev) && existsSync(PINNED_NODE)) return;
 
   const wantsDev = dev || Boolean(stamp?.dev);
   const done = ticking(`installing dependencies (npm ci${wantsDev ? '' : ' --omit=dev'}), about half a minute`);
@@ -57,8 +47,7 @@ export async function ensureDependencies({ dev }) {
   }
   done();
   prune({ dev: wantsDev });
-  await ensureCudaPackages();
-  writeFileSync(STAMP, `${JSON.stringify({ lock, platform: platformKey(), gpu, dev: wantsDev })}\n`);
+  writeFileSync(STAMP, `${JSON.stringify({ lock, platform: platformKey(), dev: wantsDev })}\n`);
   say(`running on Node ${pinnedVersion()} (system: ${process.versions.node})`);
 }
 

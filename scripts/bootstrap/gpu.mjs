@@ -29,13 +29,11 @@ export function findNvidia(root = '/') {
   };
 }
 
-/** Installs the CUDA packages on Linux x64 when there is a GPU; says why not when it cannot, and the CPU build remains. */
+/** Installs the missing CUDA packages on Linux x64 when there is a GPU; says why not when it cannot, and tries again at the next start. */
 export async function ensureCudaPackages() {
   const nvidia = findNvidia();
-  if (nvidia?.kind === 'jetson')
-    say('Jetson found: for its GPU compile llama.cpp once, see docs/jetson.md (unverified); the CPU build is ready');
   if (nvidia?.kind !== 'cuda' || process.platform !== 'linux' || process.arch !== 'x64') return;
-  for (const name of nvidia.packages) await installPlatformPackage(name);
+  for (const name of nvidia.packages) if (!existsSync(join(NODE_MODULES, '@node-llama-cpp', name))) await installPlatformPackage(name);
 }
 
 /** Fetches one `@node-llama-cpp/<name>` package of the installed version through `npm pack` and unpacks it in place. */

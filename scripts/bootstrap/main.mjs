@@ -3,6 +3,7 @@
 //
 //   node scripts/bootstrap/main.mjs start|test|check|nearside [arguments]
 import { ensureDependencies } from './dependencies.mjs';
+import { ensureCudaPackages } from './gpu.mjs';
 import { runPinned } from './run.mjs';
 import { fail } from './say.mjs';
 import { ensureWebApp } from './web.mjs';
@@ -14,6 +15,7 @@ async function main() {
   switch (command) {
     case 'start':
       await ensureDependencies({ dev: false });
+      await ensureCudaPackages();
       await ensureWebApp();
       return runPinned([CLI, 'start', ...rest]);
     case 'nearside':

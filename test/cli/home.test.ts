@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, it } from 'vitest';
@@ -7,7 +8,7 @@ import { makeHome } from '#test/support/home.ts';
 import { nearside, ROOT } from '#test/support/run.ts';
 
 function pathsOf(home: string) {
-  return { home, run: join(home, 'run') };
+  return { home, run: join(home, 'run'), data: join(home, 'data') };
 }
 
 it('a command waits for another one that has taken the home folder and not yet said so', async () => {
@@ -51,4 +52,10 @@ it('a run file of a device that was killed is nobody', () => {
   expect(findRunningDevice(paths)).toMatchObject({ url: 'http://127.0.0.1:1' });
   lease[Symbol.dispose]();
   expect(findRunningDevice(paths)).toBeUndefined();
+});
+
+it('keeps conversations and documents from other users of the machine', () => {
+  const paths = pathsOf(makeHome({ models: false }));
+  using _lease = HomeLease.take(paths);
+  for (const folder of [paths.run, paths.data]) expect(statSync(folder).mode & 0o777).toBe(0o700);
 });

@@ -18,7 +18,7 @@ import { nearside, ROOT } from '#test/support/run.ts';
 /** A home folder that a device at this URL holds. */
 function homeOf(url: string): Disposable & { readonly home: string } {
   const home = makeHome({ models: false });
-  const lease = HomeLease.take({ home, run: join(home, 'run') });
+  const lease = HomeLease.take({ home, run: join(home, 'run'), data: join(home, 'data') });
   lease.publish({ pid: process.pid, url, version: '0', startedAt: new Date().toISOString() });
   return { home, [Symbol.dispose]: () => lease[Symbol.dispose]() };
 }

@@ -7,6 +7,9 @@ import { action } from '../context.ts';
 import { connectDevice } from '../device-client.ts';
 import { paint, print, printError, printJson, say } from '../terminal.ts';
 
+/** What ends a chat. */
+const END = /^(?:\/?(?:exit|quit|q|bye))?$/i;
+
 /** One whole answer of a bot. */
 interface Answer {
   readonly text: string;
@@ -36,14 +39,14 @@ export const chat = action(async (context, bot: string | undefined, options: { s
   // Readline takes the keys of a terminal, Ctrl-C among them.
   lines.on('SIGINT', () => process.emit('SIGINT'));
   context.signal.addEventListener('abort', () => lines.close());
-  if (process.stdin.isTTY) say(`talking to bot/${id}, session ${sessionId}; an empty line or Ctrl-D ends it`);
+  if (process.stdin.isTTY) say(`talking to bot/${id}, session ${sessionId}; "exit", an empty line or Ctrl-D ends it`);
   const prompt = (): void => {
     // The input may have ended while the bot answered.
     if (process.stdin.isTTY && open) lines.prompt();
   };
   prompt();
   for await (const line of lines) {
-    if (line.trim() === '') break;
+    if (END.test(line.trim())) break;
     if (!process.stdin.isTTY) print(paint('dim', `> ${line}`));
     try {
       showSources(await collect(device.bots, id, line, sessionId, context.signal, write));

@@ -2,10 +2,10 @@ import { describeSettings } from '#edge/config/load.ts';
 import { action } from '../context.ts';
 import { paint, print, printJson, withoutCredentials } from '../terminal.ts';
 
-const SECRET = /token|password|keys/i;
+const SECRETS: readonly string[] = ['serve.keys', 'store.hubToken', 'telemetry.password'];
 
 function shown(path: string, value: unknown): unknown {
-  if (SECRET.test(path) && value !== undefined && String(value) !== '') return '(secret)';
+  if (SECRETS.includes(path) && value !== undefined && String(value) !== '') return '(secret)';
   return typeof value === 'string' ? withoutCredentials(value) : value;
 }
 
