@@ -21,7 +21,6 @@ export const REJECTION_CODES = [
   'probe-crashed',
   'quarantined',
   'user-excluded',
-  'not-built-yet',
 ] as const;
 export type RejectionCode = (typeof REJECTION_CODES)[number];
 

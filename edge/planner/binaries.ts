@@ -15,8 +15,6 @@ export interface EngineBinaries {
   readonly minimumGlibc: string;
   /** CPU flags that the x64 binary uses without asking. */
   readonly requiredFlags: readonly string[];
-  /** False while the backend is not part of the project. */
-  readonly isBuilt: boolean;
 }
 
 /**
@@ -37,7 +35,6 @@ export const ENGINE_BINARIES: Readonly<Partial<Record<BackendId, EngineBinaries>
     },
     minimumGlibc: '2.34',
     requiredFlags: [],
-    isBuilt: true,
   },
   onnx: {
     label: 'ONNX Runtime',
@@ -50,7 +47,6 @@ export const ENGINE_BINARIES: Readonly<Partial<Record<BackendId, EngineBinaries>
     },
     minimumGlibc: '2.28',
     requiredFlags: ['avx'],
-    isBuilt: true,
   },
   tflite: {
     label: 'LiteRT',
@@ -59,7 +55,6 @@ export const ENGINE_BINARIES: Readonly<Partial<Record<BackendId, EngineBinaries>
     platforms: { cpu: ['linux/x64', 'linux/arm64', 'darwin/arm64', 'win32/x64'] },
     minimumGlibc: '2.27',
     requiredFlags: [],
-    isBuilt: false,
   },
 };
 

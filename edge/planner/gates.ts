@@ -30,9 +30,6 @@ export function judge(draft: Draft): readonly Rejection[] {
   return GATES.flatMap((gate) => gate(draft) ?? []);
 }
 
-const rejectUnbuilt: Gate = ({ binaries }) =>
-  binaries.isBuilt ? undefined : { code: 'not-built-yet', detail: `the ${binaries.label} backend is not part of Nearside yet` };
-
 const rejectUserExcluded: Gate = ({ card, input }) =>
   input.model === undefined || input.model === card.id ? undefined : { code: 'user-excluded', detail: `only ${input.model} was asked for` };
 
@@ -114,7 +111,6 @@ const noteAbsence: Gate = ({ card, stored, memory }) =>
   stored ? undefined : { code: 'not-downloaded', detail: `"nearside pull ${card.id}" fetches ${formatBytes(memory.weightsBytes)}` };
 
 const GATES: readonly Gate[] = [
-  rejectUnbuilt,
   rejectUserExcluded,
   rejectFormat,
   rejectPlatform,

@@ -41,6 +41,14 @@ describe('choice', () => {
     expect([plan.chosen?.model, ...plan.fallbacks]).toEqual(['a', 'b/v0/llama/cpu/t2', 'c/v0/llama/cpu/t2']);
   });
 
+  it('has the retrieval model on three engines', () => {
+    const plan = makePlan(
+      inputFor(vm, { task: 'embed', cards: [cardOf(RETRIEVAL)], settings: { ...settings, preferredModel: RETRIEVAL } }),
+    );
+    const engines = [plan.chosen?.id ?? '', ...plan.fallbacks].map((id) => id.split('/')[2]);
+    expect(engines).toEqual(['onnx', 'tflite', 'llama']);
+  });
+
   it('serves classify with an encoder, the default one first', () => {
     const plan = makePlan(inputFor(vm, { task: 'classify', settings: { ...settings, preferredModel: INTENTS } }));
     expect(plan.chosen?.model).toBe(INTENTS);

@@ -12,7 +12,11 @@ export const INTENTS = 'bge-small-en-v1.5';
 /** 2026-01-01. */
 export const NOW_MS = 1_767_225_600_000;
 
-export const defaultCards: readonly ModelCard[] = [CHAT, RETRIEVAL, INTENTS].map(cardOf);
+/** The default models, each with the variant that a first start fetches. */
+export const defaultCards: readonly ModelCard[] = [CHAT, RETRIEVAL, INTENTS].map((id) => {
+  const card = cardOf(id);
+  return { ...card, variants: card.variants.slice(0, 1) };
+});
 
 /** Every variant of the cards as if it stood in the store. */
 export function storeAll(cards: readonly ModelCard[]): readonly StoredVariant[] {

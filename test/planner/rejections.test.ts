@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import type { DeviceProfile } from '#edge/contracts/hardware.ts';
-import type { ModelCard } from '#edge/contracts/model.ts';
 import type { Rejection } from '#edge/contracts/plan.ts';
 import { makePlan } from '#edge/planner/make-plan.ts';
 import type { PlanInput } from '#edge/planner/plan-input.ts';
@@ -77,13 +76,6 @@ describe('rejections', () => {
     const stored = storeAll([card]).map((one) => ({ ...one, format: 'onnx' as const }));
     expect(reasonsOf('llama/cpu/t2', inputFor(vm, { cards: [card], stored }))).toEqual([
       { code: 'format-mismatch', detail: 'the card says gguf, the stored file is onnx' },
-    ]);
-  });
-
-  it('not-built-yet', () => {
-    const card: ModelCard = { ...cardOf(RETRIEVAL), variants: cardOf(RETRIEVAL).variants.map((one) => ({ ...one, format: 'tflite' })) };
-    expect(reasonsOf('tflite/cpu/t2', inputFor(vm, { task: 'embed', cards: [card] }))).toEqual([
-      { code: 'not-built-yet', detail: 'the LiteRT backend is not part of Nearside yet' },
     ]);
   });
 
