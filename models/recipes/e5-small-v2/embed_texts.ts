@@ -4,11 +4,11 @@
  */
 import { text } from 'node:stream/consumers';
 import type { EmbedRequest } from '#edge/contracts/embed.ts';
-import { hostE5 } from '#test/models/e5-engines.ts';
+import { hostE5, MODEL } from '#test/models/e5-engines.ts';
 
 const { variant, purpose, texts } = JSON.parse(await text(process.stdin)) as Pick<EmbedRequest, 'purpose' | 'texts'> & {
   readonly variant: string;
 };
-await using host = hostE5(variant);
-const { vectors } = await host.embed({ model: 'e5-small-v2', purpose, texts });
+await using host = await hostE5(variant);
+const { vectors } = await host.embed({ model: MODEL, purpose, texts });
 process.stdout.write(JSON.stringify(vectors.map((vector) => [...vector])));
