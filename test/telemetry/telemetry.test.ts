@@ -234,7 +234,8 @@ test('after the end no timer is left that keeps the process alive', async () => 
   await telemetry.connect(fleet.mqttUrl);
   await until('the connection', () => telemetry.status().connected);
   await telemetry[Symbol.asyncDispose]();
-  expect(readFleet(folder.file('fleet.db'), (queries) => queries.listDevices()[0]?.state)).toBe('stopped');
+  // The goodbye is on its way when the telemetry has ended; the collector commits it in its own time.
+  await until('the goodbye', () => readFleet(folder.file('fleet.db'), (queries) => queries.listDevices()[0]?.state) === 'stopped');
   await fleet[Symbol.asyncDispose]();
   expect(timers()).toBeLessThanOrEqual(before);
 });
