@@ -27,8 +27,10 @@ export function loadConfig(options: LoadOptions = {}): Config {
   const file = join(home, 'config.json');
   const merged = merge(merge(readConfigFile(file), settingsFromEnvironment(environment)), options.overrides ?? {});
   const parsed = configSchema.safeParse(merged);
-  if (!parsed.success) {
-    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || '(root)'}: ${issue.message}`);
+  const misnamed = unknownVariables(environment).map((name) => `${name}: there is no such setting`);
+  if (!parsed.success || misnamed.length > 0) {
+    const invalid = (parsed.error?.issues ?? []).map((issue) => `${issue.path.join('.') || '(root)'}: ${issue.message}`);
+    const problems = [...invalid, ...misnamed];
     throw new EdgeError('E_CONFIG_INVALID', {
       what: `invalid settings (${file}, NEARSIDE_* environment, command line)`,
       found: problems.join('; '),
@@ -50,6 +52,15 @@ export function loadConfig(options: LoadOptions = {}): Config {
     },
     environment: { ...environment, ...variablesOf(options.overrides ?? {}), NEARSIDE_HOME: home },
   });
+}
+
+/** Variables with our prefix that are no settings: where the home folder is, where a caller stood, where test data lies. */
+const OTHER_VARIABLES = ['NEARSIDE_HOME', 'NEARSIDE_CALLER_DIR', 'NEARSIDE_EVAL_DATA'];
+
+/** Misspelt ones would otherwise be ignored without a word. */
+function unknownVariables(environment: Readonly<Record<string, string | undefined>>): readonly string[] {
+  const known = new Set([...OTHER_VARIABLES, ...describeSettings().map(({ variable }) => variable)]);
+  return Object.keys(environment).filter((name) => name.startsWith('NEARSIDE_') && !known.has(name));
 }
 
 /** The platform's folder for application data. */

@@ -61,6 +61,15 @@ describe('configuration', () => {
     );
   });
 
+  it('refuses a variable that sets nothing, so that a typing error is not lost', () => {
+    expect(() => loadConfig({ home, environment: { NEARSIDE_SERVR_PORT: '1' } })).toThrow(
+      expect.objectContaining({
+        code: 'E_CONFIG_INVALID',
+        message: expect.stringContaining('NEARSIDE_SERVR_PORT: there is no such setting'),
+      }),
+    );
+  });
+
   it('refuses a setting it does not know, and a file that is not JSON', () => {
     writeFileSync(join(home, 'config.json'), JSON.stringify({ serve: { prot: 1 } }));
     expect(() => loadConfig({ home, environment: {} })).toThrow(
