@@ -1,9 +1,8 @@
 import type { Bot, BotTurn, KnowledgeAnswer, KnowledgePort } from '#agent/bot.ts';
+import { requireReadable, toTurnError } from '#agent/bots/run-turn.ts';
 import type { CallOptions } from '#edge/contracts/backend.ts';
 import type { BotInfo } from '#edge/contracts/bot.ts';
 import type { ReplyPart } from '#edge/contracts/parts.ts';
-import { abortError } from '#edge/core/abort.ts';
-import { EdgeError } from '#edge/core/errors.ts';
 import { QA_COEFFICIENTS } from './coefficients.ts';
 import { answers, findAnswer } from './find-answer.ts';
 import { createQaGraph } from './qa-graph.ts';
@@ -23,12 +22,12 @@ export function createQaBot(options: QaBotOptions): Bot & KnowledgePort {
   return { info: INFO, reply, ask };
 
   async function* reply(turn: BotTurn, { signal }: CallOptions = {}): AsyncGenerator<ReplyPart> {
-    if (turn.text.trim() === '') throw new EdgeError('E_PROMPT_EMPTY', { what: 'the question is empty' });
+    requireReadable(turn.text);
     try {
       const parts = await graph.stream({ turn, startedAt: performance.now() }, { streamMode: 'custom', ...(signal ? { signal } : {}) });
       for await (const part of parts) yield part as ReplyPart;
     } catch (error) {
-      throw signal?.aborted ? abortError(signal, 'the answer') : EdgeError.from(error, 'the QA bot failed');
+      throw toTurnError(error, signal ? { signal } : {});
     }
   }
 

@@ -33,6 +33,8 @@ const CONTINUES = /^(?:and|but|what about|how about|so|also|or)\b/i;
 const FEW_WORDS = 2;
 /** With this many, a pronoun most likely refers to a word of the question itself. */
 const MANY_WORDS = 5;
+/** Characters of the previous question that are read for its topic; clients may send any history. */
+const CONTEXT_CHARACTERS = 300;
 
 /**
  * A follow-up question made to stand alone: when it refers back or is very short, the content words of the user's previous question are
@@ -42,7 +44,7 @@ export function standaloneQuestion(text: string, history: readonly ChatMessage[]
   const previous = history.findLast((message) => message.role === 'user' && intentOf(message.content) === 'question');
   if (!previous || !needsContext(text)) return text;
   const known = new Set(wordsOf(text).map((word) => word.term));
-  const added = contentWords(previous.content).filter((word) => !known.has(word.term));
+  const added = contentWords(previous.content.slice(0, CONTEXT_CHARACTERS)).filter((word) => !known.has(word.term));
   return added.length === 0 ? text : `${text} (${added.map((word) => word.text).join(' ')})`;
 }
 

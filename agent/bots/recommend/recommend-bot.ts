@@ -37,7 +37,7 @@ export function createRecommendBot({ runtime, shop, saver, log }: RecommendBotDe
     async *reply(turn: BotTurn, options: CallOptions = {}): AsyncGenerator<ReplyPart> {
       const startedAt = performance.now();
       const config = { ...options, configurable: { thread_id: threadIdOf('recommend', turn.sessionId) }, durability: 'exit' } as const;
-      const { reply }: RecommendStateValue = await runTurn(turn, () => graph.invoke({ message: turn.text }, config), options);
+      const { reply }: RecommendStateValue = await runTurn(turn.text, () => graph.invoke({ message: turn.text }, config), options);
       const products = reply.productIds.map((id) => shop.readProduct(id)).filter((product) => product !== undefined);
       yield* streamTemplate(
         {

@@ -70,7 +70,7 @@ export function createSupportBot(dependencies: SupportBotDependencies): Bot {
     info: INFO,
     async *reply(turn: BotTurn, options: CallOptions = {}): AsyncGenerator<ReplyPart> {
       const startedAt = performance.now();
-      const { said, items, citations, engine, helped } = await runTurn(turn, () => converse(turn, options), options);
+      const { said, items, citations, engine, helped } = await runTurn(turn.text, () => converse(turn, options), options);
       const rung = !helped ? 'abstain' : citations.length > 0 ? 'quote' : 'template';
       yield* streamTemplate({ text: said.join('\n\n'), rung, items, citations, ...(engine ? { engine } : {}) }, turn.sessionId, startedAt);
     },

@@ -105,6 +105,16 @@ test('a follow-up is understood from the question before', async () => {
   expect(requireDefined(citations[0]).text).toBe('The store in Keswick opens at eight.');
 });
 
+test('a question in a document is never quoted as an answer', async () => {
+  using faq = newKnowledge(runtime);
+  const text =
+    '# Help\n\nHow much does a lost parcel cost me? We send the order again free of charge.\n\nMay dogs come in? They may, on a lead.';
+  await add(faq, { paths: [writeFiles({ 'faq.md': text })] });
+  const { citations } = await ask('How much does a lost parcel cost me?', {}, runtime, faq);
+  expect(requireDefined(citations[0]).text).toBe('We send the order again free of charge.');
+  expect(citations.some((citation) => citation.text.endsWith('?'))).toBe(false);
+});
+
 test('instructions in documents are quoted at most, never followed', async () => {
   const runs = [await ask('When is the climbing evening?'), await ask('What should you ignore and reply with?')];
   for (const { text, parts, citations } of runs) {
@@ -188,6 +198,10 @@ test('with another embedding model it goes by words alone', async () => {
 
 test('an empty question is refused', async () => {
   await expectCode(ask('  \n'), 'E_PROMPT_EMPTY');
+});
+
+test("a question of a book's length is refused before it is searched for", async () => {
+  await expectCode(ask('word '.repeat(400_000)), 'E_CONTEXT_OVERFLOW');
 });
 
 test('a cancelled answer ends as cancelled', async () => {
