@@ -2,6 +2,7 @@ import type { CallOptions } from '#edge/contracts/backend.ts';
 import type { AddDocumentsRequest, DocumentInfo, IngestPart } from '#edge/contracts/bot.ts';
 import type { Progress } from '#edge/contracts/progress.ts';
 import type { RuntimePort } from '#edge/contracts/runtime.ts';
+import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { openDatabase } from '#edge/storage/sqlite.ts';
 import { Embedder } from './embedder.ts';
@@ -20,14 +21,14 @@ export interface KnowledgeBaseOptions {
 
 /** One's documents, searchable by words and by meaning. */
 export interface KnowledgeBase extends Disposable {
-  /** Reads documents in; the last part is the report. See {@link ingest}. */
+  /** Reads documents in; the last part is the report. See {@link ingest}. Throws `E_BUSY` during {@link reindex}. */
   addDocuments(request: AddDocumentsRequest, options?: IngestOptions): AsyncIterable<IngestPart>;
   listDocuments(): readonly DocumentInfo[];
-  /** By id, source, or file; returns how many went. Throws `E_DOCUMENT_UNKNOWN`. */
+  /** By id, source, or file; returns how many went. Throws `E_DOCUMENT_UNKNOWN`, and `E_BUSY` during {@link reindex}. */
   removeDocuments(idsOrSources: readonly string[]): number;
   /** Throws `E_INDEX_MISMATCH` when the embedding model changed since the documents were added. */
   search(question: string, options?: SearchOptions): Promise<SearchResult>;
-  /** Makes all vectors anew with the present embedding model; the old ones serve until it is done. */
+  /** Makes all vectors anew with the present embedding model; the old ones serve until it is done. Throws `E_BUSY` while documents change. */
   reindex(options?: CallOptions): AsyncIterable<Progress>;
   /** The whole text of a document, to which citations point. Throws `E_DOCUMENT_UNKNOWN`. */
   readDocument(id: string): string;
@@ -42,13 +43,48 @@ export function openKnowledgeBase({ path, runtime, log }: KnowledgeBaseOptions):
   database.pragma('secure_delete = ON');
   const index = new KnowledgeIndex(database);
   const embedder = new Embedder(runtime, log);
+  let ingests = 0;
+  let isReindexing = false;
+  const requireNoReindex = (): void => {
+    if (isReindexing) throw busy('change the documents', 'reindexing');
+  };
+
+  async function* addDocuments(request: AddDocumentsRequest, options?: IngestOptions): AsyncGenerator<IngestPart> {
+    requireNoReindex();
+    ingests++;
+    try {
+      yield* ingest(index, embedder, request, options);
+    } finally {
+      ingests--;
+    }
+  }
+
+  /** What changed meanwhile would be missing among the new vectors, or left over. */
+  async function* reindexAlone(options?: CallOptions): AsyncGenerator<Progress> {
+    requireNoReindex();
+    if (ingests > 0) throw busy('reindex', 'reading documents in');
+    isReindexing = true;
+    try {
+      yield* reindex(index, embedder, options);
+    } finally {
+      isReindexing = false;
+    }
+  }
+
   return {
-    addDocuments: (request, options) => ingest(index, embedder, request, options),
+    addDocuments,
     listDocuments: () => index.listDocuments(),
-    removeDocuments: (names) => index.removeDocuments(names),
+    removeDocuments: (names) => {
+      requireNoReindex();
+      return index.removeDocuments(names);
+    },
     search: (question, options) => search(index, embedder, question, options),
-    reindex: (options) => reindex(index, embedder, options),
+    reindex: reindexAlone,
     readDocument: (id) => index.readText(id),
     [Symbol.dispose]: () => index[Symbol.dispose](),
   };
+}
+
+function busy(what: string, work: string): EdgeError {
+  return new EdgeError('E_BUSY', { what: `cannot ${what} now`, found: `${work} in progress`, hint: 'Wait until it has finished.' });
 }
