@@ -151,6 +151,8 @@ export class SqliteSaver extends BaseCheckpointSaver {
         this.#database.prepare(`DELETE FROM ${table} WHERE thread_id = ?`).run(threadId);
       }
     })();
+    // The write-ahead log holds what was deleted until it is emptied.
+    this.#database.pragma('wal_checkpoint(TRUNCATE)');
   }
 
   async #toTuple(row: CheckpointRow): Promise<CheckpointTuple> {
@@ -223,6 +225,7 @@ export class SqliteSaver extends BaseCheckpointSaver {
  */
 export function openSaver(path: string): { readonly saver: SqliteSaver; [Symbol.dispose](): void } {
   const database = openDatabase({ path, migrations: CHECKPOINT_MIGRATIONS });
+  database.pragma('secure_delete = ON');
   return { saver: new SqliteSaver(database), [Symbol.dispose]: () => database.close() };
 }
 

@@ -28,8 +28,6 @@ export interface ProductFilter {
   readonly minRating?: number;
   /** True leaves out what is sold out. */
   readonly inStock?: boolean;
-  /** Ids that were shown already. */
-  readonly notIds?: readonly string[];
 }
 
 interface Condition {
@@ -72,7 +70,6 @@ export function toSql(filter: ProductFilter): Condition {
     oneOf('activity', filter.activities),
     compare('rating >= ?', filter.minRating),
     filter.inStock ? { sql: 'stock > 0', values: [] } : undefined,
-    noneOf('id', filter.notIds),
   ];
   const given = conditions.filter((condition) => condition !== undefined);
   return {

@@ -56,17 +56,28 @@ async function readFormat(
   bytes: Uint8Array,
   source: string,
 ): Promise<StructuredText & Pick<LoadedDocument, 'pageStarts'>> {
-  switch (format) {
-    case 'pdf':
-      return await readPdf(bytes, source);
-    case 'docx':
-      return await readDocx(bytes, source);
-    case 'html':
-      return readHtml(decodeText(bytes, source));
-    case 'markdown':
-      return readMarkdown(decodeText(bytes, source));
-    case 'text':
-      return { text: decodeText(bytes, source), headings: [] };
+  try {
+    switch (format) {
+      case 'pdf':
+        return await readPdf(bytes, source);
+      case 'docx':
+        return await readDocx(bytes, source);
+      case 'html':
+        return readHtml(decodeText(bytes, source));
+      case 'markdown':
+        return readMarkdown(decodeText(bytes, source));
+      case 'text':
+        return { text: decodeText(bytes, source), headings: [] };
+    }
+  } catch (error) {
+    // Parsers fail in their own ways, such as by a full stack at 10,000 nested elements; one document must not stop the others.
+    if (EdgeError.is(error)) throw error;
+    throw new EdgeError('E_DOCUMENT_UNREADABLE', {
+      what: `cannot read ${source}`,
+      expected: `a well-formed ${format} document`,
+      found: error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error),
+      cause: error,
+    });
   }
 }
 

@@ -62,7 +62,7 @@ function step1a(word: string): string {
 }
 
 function step1b(word: string): string {
-  if (word.endsWith('eed')) return MEASURE_ABOVE_0.test(word.slice(0, -3)) ? word.slice(0, -1) : word;
+  if (word.length > 3 && word.endsWith('eed')) return MEASURE_ABOVE_0.test(word.slice(0, -3)) ? word.slice(0, -1) : word;
   const base = /^(.+)(?:ed|ing)$/.exec(word)?.[1];
   if (base === undefined || !HAS_VOWEL.test(base)) return word;
   if (/(at|bl|iz)$/.test(base)) return `${base}e`;

@@ -1,8 +1,11 @@
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Annotation, END, START, StateGraph } from '@langchain/langgraph';
 import { emptyCheckpoint, uuid6 } from '@langchain/langgraph-checkpoint';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { CHECKPOINT_MIGRATIONS } from '#agent/memory/checkpoint-schema.ts';
-import { SqliteSaver } from '#agent/memory/sqlite-saver.ts';
+import { openSaver, SqliteSaver } from '#agent/memory/sqlite-saver.ts';
 import { openDatabase, type SqliteDatabase } from '#edge/storage/sqlite.ts';
 
 const databases = new Map<SqliteSaver, SqliteDatabase>();
@@ -120,5 +123,24 @@ describe('SqliteSaver beyond the suite', () => {
 
   it('refuses to store without a thread', async () => {
     await expect(saver.put({ configurable: {} }, emptyCheckpoint(), metadata, {})).rejects.toMatchObject({ code: 'E_BAD_REQUEST' });
+  });
+
+  it('leaves nothing of a deleted thread in its files', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'nearside-saver-'));
+    using file = openSaver(join(folder, 'checkpoints.db'));
+    const read = (): string =>
+      readdirSync(folder)
+        .map((name) => readFileSync(join(folder, name), 'latin1'))
+        .join('');
+    const checkpoint = {
+      ...emptyCheckpoint(),
+      id: uuid6(0),
+      channel_values: { slots: 'alex@example.com' },
+      channel_versions: { slots: 1 },
+    };
+    await file.saver.put({ configurable: { thread_id: 't', checkpoint_ns: '' } }, checkpoint, metadata, { slots: 1 });
+    expect(read()).toContain('alex@example.com');
+    await file.saver.deleteThread('t');
+    expect(read()).not.toContain('alex@example.com');
   });
 });
