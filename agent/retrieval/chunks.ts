@@ -12,10 +12,17 @@ export interface Chunk extends Span {
   readonly sentences: readonly Span[];
 }
 
+/** A chunk's text under its title path: what an encoder reads. */
+export function textInContext({ path, text }: Pick<Chunk, 'path' | 'text'>): string {
+  return `${path.join(' > ')}\n${text}`;
+}
+
 /** A chunk is closed at the first paragraph end past this many characters ... */
 const TARGET_CHARACTERS = 700;
 /** ... and never grows past this: about 450 tokens, which an encoder with 512 input tokens reads whole. */
 const MAX_CHARACTERS = 1800;
+/** Characters of a sentence with the block of code that belongs to it. */
+const MAX_QUOTED_CODE = 400;
 
 /**
  * Cuts a document along headings, paragraphs and sentences, in this order. No chunk crosses a heading; a sentence is cut
@@ -24,7 +31,7 @@ const MAX_CHARACTERS = 1800;
 export function chunkDocument(document: LoadedDocument): Chunk[] {
   const chunks: Chunk[] = [];
   for (const section of sectionsOf(document)) {
-    for (const sentences of packSentences(document.text, section)) chunks.push(toChunk(document, section.path, sentences));
+    for (const sentences of packSentences(document, section)) chunks.push(toChunk(document, section.path, sentences));
   }
   return chunks;
 }
@@ -49,11 +56,10 @@ function sectionsOf(document: LoadedDocument): Section[] {
   return filled.length > 0 || text.trim() === '' ? filled : [{ start: 0, end: text.length, path: [title] }];
 }
 
-function* packSentences(text: string, section: Section): Generator<Span[]> {
+function* packSentences({ text, code = [] }: LoadedDocument, section: Section): Generator<Span[]> {
   let pack: Span[] = [];
   const size = (extra: Span): number => extra.end - (pack[0] ?? extra).start;
-  for (const paragraph of paragraphsOf(text, section)) {
-    const sentences = sentenceSpans(text, paragraph).flatMap((sentence) => cutLong(text, sentence));
+  for (const sentences of sentencesByParagraph(text, section, code)) {
     const last = sentences.at(-1);
     if (last && pack.length > 0 && size(last) > MAX_CHARACTERS) {
       yield pack;
@@ -72,6 +78,27 @@ function* packSentences(text: string, section: Section): Generator<Span[]> {
     }
   }
   if (pack.length > 0) yield pack;
+}
+
+/** Sentences of each paragraph. A block of code says nothing alone: it belongs to the sentence before it, unless that grew too long. */
+function sentencesByParagraph(text: string, section: Section, code: readonly Span[]): Span[][] {
+  const paragraphs: Span[][] = [];
+  let start = section.start;
+  const readProse = (end: number): void => {
+    for (const paragraph of paragraphsOf(text, { start, end })) {
+      paragraphs.push(sentenceSpans(text, paragraph).flatMap((sentence) => cutLong(text, sentence)));
+    }
+  };
+  for (const block of code.filter((span) => span.start >= section.start && span.end <= section.end)) {
+    readProse(block.start);
+    const before = paragraphs.findLast((sentences) => sentences.length > 0);
+    const lead = before?.at(-1);
+    if (before && lead && block.end - lead.start <= MAX_QUOTED_CODE) before[before.length - 1] = { start: lead.start, end: block.end };
+    else paragraphs.push(cutLong(text, block));
+    start = block.end;
+  }
+  readProse(section.end);
+  return paragraphs;
 }
 
 function paragraphsOf(text: string, section: Span): Span[] {

@@ -17,6 +17,8 @@ export interface LoadedDocument {
   /** Paragraphs are separated by an empty line. */
   readonly text: string;
   readonly headings: readonly Heading[];
+  /** Blocks of code, in order. */
+  readonly code?: readonly Span[];
   /** First character of each page, for paged formats. */
   readonly pageStarts?: readonly number[];
 }

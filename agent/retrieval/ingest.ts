@@ -2,7 +2,7 @@ import type { AddDocumentsRequest, DocumentInfo, IngestPart, IngestReport } from
 import type { Progress } from '#edge/contracts/progress.ts';
 import { throwIfAborted } from '#edge/core/abort.ts';
 import { EdgeError } from '#edge/core/errors.ts';
-import { type Chunk, chunkDocument } from './chunks.ts';
+import { type Chunk, chunkDocument, textInContext } from './chunks.ts';
 import type { LoadedDocument } from './document.ts';
 import type { Embedder } from './embedder.ts';
 import { documentHash, type EmbeddedChunk, type KnowledgeIndex } from './knowledge-index.ts';
@@ -55,9 +55,11 @@ async function* ingestSource(context: Ingest, place: DocumentSource): AsyncGener
   try {
     const { format, fields } = request;
     for await (const row of loadDocuments(place, { format, ...(fields ? { fields } : {}), ...options })) {
-      seen.add('document' in row ? row.document.source : row.source);
-      if ('error' in row) report.fail(row.source, row.error);
+      const source = 'document' in row ? row.document.source : row.source;
+      if ('error' in row) report.fail(source, row.error);
+      else if (seen.has(source)) report.fail(source, usedTwice(source));
       else yield* ingestDocument(context, row.document);
+      seen.add(source);
     }
   } catch (error) {
     if (!isDocumentFault(error)) throw error;
@@ -102,9 +104,22 @@ async function embedChunks(embedder: Embedder, chunks: readonly Chunk[], options
   return { chunks: embedded, maker };
 }
 
-/** What is embedded for a chunk: its text under its title path, then each of its sentences alone. */
-export function embeddingTexts({ path, text, start, sentences }: Pick<Chunk, 'path' | 'text' | 'start' | 'sentences'>): string[] {
-  return [`${path.join(' > ')}\n${text}`, ...sentences.map((sentence) => text.slice(sentence.start - start, sentence.end - start))];
+/** What is embedded for a chunk: its text under its title path, then each of its sentences under its heading. */
+export function embeddingTexts(chunk: Pick<Chunk, 'path' | 'text' | 'start' | 'sentences'>): string[] {
+  const { path, text, start, sentences } = chunk;
+  return [
+    textInContext(chunk),
+    ...sentences.map((sentence) => `${path.at(-1)}: ${text.slice(sentence.start - start, sentence.end - start)}`),
+  ];
+}
+
+function usedTwice(source: string): EdgeError {
+  return new EdgeError('E_DOCUMENT_UNREADABLE', {
+    what: `cannot read a second ${source}`,
+    expected: 'an id of its own for each row',
+    found: 'the id of an earlier row',
+    hint: 'Name another field with --id, or none.',
+  });
 }
 
 /** Faults of one document, which do not stop the others. */

@@ -5,7 +5,7 @@ import type { SqliteDatabase } from '#edge/storage/sqlite.ts';
 import type { Chunk } from './chunks.ts';
 import type { LoadedDocument } from './document.ts';
 import type { Span } from './text/sentences.ts';
-import { contentWords } from './text/terms.ts';
+import { contentWords, joinCompounds } from './text/terms.ts';
 import { type VectorMaker, VectorTables } from './vector-tables.ts';
 
 /** A chunk with its vectors, ready to be stored. */
@@ -132,9 +132,9 @@ export class KnowledgeIndex {
 
   /** Chunks that hold a word of the question, with their BM25 score (k1 = 1.2, b = 0.75, higher is better), best first. */
   findWords(question: string, limit: number): { readonly id: number; readonly score: number }[] {
-    const words = contentWords(question);
+    const words = [...contentWords(question).map((word) => word.text), ...joinCompounds(question)];
     if (words.length === 0) return [];
-    const match = [...new Set(words.map((word) => `"${word.text}"`))].join(' OR ');
+    const match = [...new Set(words)].map((word) => `"${word}"`).join(' OR ');
     return this.#database
       .prepare(
         `SELECT rowid AS id, -bm25(chunk_words, ${TITLE_WEIGHT}, 1) AS score FROM chunk_words WHERE chunk_words MATCH ? ORDER BY rank LIMIT ?`,
@@ -192,7 +192,9 @@ export class KnowledgeIndex {
       .prepare('INSERT INTO chunks (document_id, start, "end", page, path) VALUES (?, ?, ?, ?, ?)')
       .run(documentIdentity, chunk.start, chunk.end, chunk.page ?? null, JSON.stringify(chunk.path));
     const chunkId = Number(inserted.lastInsertRowid);
-    this.#database.prepare('INSERT INTO chunk_words (rowid, title, body) VALUES (?, ?, ?)').run(chunkId, chunk.path.join(' '), chunk.text);
+    this.#database
+      .prepare('INSERT INTO chunk_words (rowid, title, body) VALUES (?, ?, ?)')
+      .run(chunkId, [...chunk.path, ...joinCompounds(chunk.text)].join(' '), chunk.text);
     this.vectors.insert('chunk', chunkId, vector);
     const insertSentence = this.#database.prepare('INSERT INTO sentences (chunk_id, start, "end") VALUES (?, ?, ?)');
     chunk.sentences.forEach((sentence, index) => {
@@ -227,8 +229,8 @@ export function documentId(source: string): string {
 
 /** Changes when anything that is indexed of the document changes. */
 export function documentHash(document: LoadedDocument): string {
-  const { title, text, headings, pageStarts = [] } = document;
+  const { title, text, headings, code = [], pageStarts = [] } = document;
   return createHash('sha256')
-    .update(JSON.stringify([title, text, headings, pageStarts]))
+    .update(JSON.stringify([title, text, headings, code, pageStarts]))
     .digest('hex');
 }

@@ -1,6 +1,7 @@
 import type { CallOptions } from '#edge/contracts/backend.ts';
 import type { TokenVectors } from '#edge/contracts/embed.ts';
 import type { EngineRef } from '#edge/contracts/parts.ts';
+import { textInContext } from './chunks.ts';
 import type { Embedder } from './embedder.ts';
 import type { KnowledgeIndex, StoredChunk } from './knowledge-index.ts';
 import { bestMatches, mean } from './late-interaction.ts';
@@ -26,7 +27,7 @@ export interface SearchHit {
   readonly sentenceCosines: readonly number[];
   /** Late-interaction score, 0..1, for the candidates that were re-ranked by it. */
   readonly maxSim?: number;
-  /** Token vectors of {@link StoredChunk.text}, for the same candidates. */
+  /** Token vectors of the chunk's {@link textInContext}, for the same candidates. */
   readonly tokens?: TokenVectors;
 }
 
@@ -126,7 +127,7 @@ async function rerank(embedder: Embedder, question: TokenVectors, hits: readonly
   const top = hits.slice(0, LATE_INTERACTION_CANDIDATES);
   if (top.length === 0) return [];
   const tokens = await embedder.embedTokens(
-    top.map((hit) => hit.chunk.text),
+    top.map((hit) => textInContext(hit.chunk)),
     options,
   );
   if (!tokens) return [...hits];

@@ -1,7 +1,8 @@
+import { textInContext } from '#agent/retrieval/chunks.ts';
 import { alignTokens, bestMatches, mean } from '#agent/retrieval/late-interaction.ts';
 import { type SearchHit, type SearchQuestion, type SearchResult, zScores } from '#agent/retrieval/search.ts';
 import type { Span } from '#agent/retrieval/text/sentences.ts';
-import { contentWords, wordsOf } from '#agent/retrieval/text/terms.ts';
+import { contentWords, termsOf, wordsOf } from '#agent/retrieval/text/terms.ts';
 import { answerTypeOf, hasAnswerOfType } from './answer-type.ts';
 import { type Features, type LinearModel, scoreLinear, softmax } from './linear-model.ts';
 
@@ -19,6 +20,9 @@ export interface RankedSentence extends SentenceCandidate {
 
 /** Chunks whose sentences are considered: more add more noise than answers. */
 const CHUNKS = 3;
+
+/** A question is no answer, however near it is. */
+const QUESTION_END = /\?["'”’)\]]*$/;
 
 /** Features that are compared among the candidates only, and the names of their z-scores. */
 const RELATIVE = {
@@ -44,7 +48,9 @@ export const SENTENCE_FEATURES = [
 
 /** All sentences of the best chunks, with what speaks for each. */
 export function describeSentences({ hits, question }: SearchResult): SentenceCandidate[] {
-  const candidates = hits.slice(0, CHUNKS).flatMap((hit, rank) => describeChunk(hit, { question, rank, hits }));
+  const all = hits.slice(0, CHUNKS).flatMap((hit, rank) => describeChunk(hit, { question, rank, hits }));
+  const statements = all.filter(({ text }) => !QUESTION_END.test(text));
+  const candidates = statements.length > 0 ? statements : all;
   const zOf = (name: keyof typeof RELATIVE): number[] => zScores(candidates.map((candidate) => candidate.features[name] ?? 0));
   const names = Object.keys(RELATIVE) as (keyof typeof RELATIVE)[];
   const columns = names.map((name) => [RELATIVE[name], zOf(name)] as const);
@@ -93,7 +99,7 @@ function describeChunk(hit: SearchHit, { question, rank, hits }: ChunkContext): 
 
 /** Share of the question's terms, weighed by their rarity, that a text holds. */
 export function coverage(idf: ReadonlyMap<string, number>, text: string): number {
-  const terms = new Set(wordsOf(text).map((word) => word.term));
+  const terms = termsOf(text);
   let covered = 0;
   let total = 0;
   for (const [term, weight] of idf) {
@@ -123,7 +129,8 @@ function lateFeatures(hit: SearchHit, question: SearchQuestion): Features[] {
   const { chunk, tokens } = hit;
   if (!tokens || !question.tokens) return chunk.sentences.map(() => ({}));
   const isContent = contentTokens(question);
-  const starts = alignTokens(chunk.text, tokens.tokens).map((at) => at + chunk.start);
+  const read = textInContext(chunk);
+  const starts = alignTokens(read, tokens.tokens).map((at) => at + chunk.start - (read.length - chunk.text.length));
   return chunk.sentences.map(({ start, end }) => {
     const from = firstAtOrAfter(starts, start);
     const matches = bestMatches(question.tokens as NonNullable<SearchQuestion['tokens']>, tokens, from, firstAtOrAfter(starts, end));

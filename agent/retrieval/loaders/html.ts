@@ -1,10 +1,13 @@
 import { parseHTML } from 'linkedom';
 import type { Heading } from '../document.ts';
+import type { Span } from '../text/sentences.ts';
 
 /** Plain text with its headings. */
 export interface StructuredText {
   readonly text: string;
   readonly headings: readonly Heading[];
+  /** Blocks of code, in order. */
+  readonly code?: readonly Span[];
   /** The document's own title, when it names one. */
   readonly title?: string;
 }
@@ -26,7 +29,10 @@ const BLOCKS = new Set(
   'P DIV SECTION ARTICLE MAIN BLOCKQUOTE UL OL DL DT DD TABLE FIGURE FIGCAPTION DETAILS SUMMARY ADDRESS HR BODY HTML'.split(' '),
 );
 
-/** Reads the visible text of an HTML page: navigation and scripts left out, list entries and table rows on lines of their own. */
+/**
+ * Reads the visible text of an HTML page: navigation and scripts left out, list entries on lines of their own. A table row becomes a
+ * paragraph that names its columns (`Leeds: Address 14 Weir Street; Sunday 11 am to 5 pm.`), so that it can be read alone.
+ */
 export function readHtml(html: string): StructuredText {
   // The parser wants one root; a fragment has none.
   const { document } = parseHTML(/<html[\s>]/i.test(html) ? html : `<!doctype html><html><body>${html}</body></html>`);
@@ -46,8 +52,8 @@ function walkElement(node: DomNode, name: string, writer: TextWriter): void {
   if (SKIPPED.has(name)) return;
   const level = /^H([1-6])$/.exec(name)?.[1];
   if (level) writer.heading(Number(level), node.textContent ?? '');
-  else if (name === 'PRE') writer.verbatim(node.textContent ?? '');
-  else if (name === 'TR') writer.row(cellsOf(node));
+  else if (name === 'PRE') writer.verbatim(node.textContent ?? '', childrenOf(node, 'CODE').length > 0);
+  else if (name === 'TABLE') walkTable(node, writer);
   else if (name === 'BR') writer.line('');
   else if (BLOCKS.has(name)) {
     writer.paragraph();
@@ -64,15 +70,36 @@ function walkChildren(node: DomNode, writer: TextWriter): void {
   for (const child of node.childNodes) walk(child, writer);
 }
 
-function cellsOf(row: DomNode): string[] {
-  const cells = [...row.childNodes].filter((cell) => /^T[DH]$/i.test(cell.nodeName));
-  return cells.map((cell) => (cell.textContent ?? '').trim().replace(/\s+/g, ' '));
+function walkTable(table: DomNode, writer: TextWriter): void {
+  for (const caption of childrenOf(table, 'CAPTION')) walk(caption, writer);
+  const groups = [table, ...childrenOf(table, 'THEAD', 'TBODY', 'TFOOT')];
+  let columns: readonly string[] = [];
+  for (const row of groups.flatMap((group) => childrenOf(group, 'TR'))) {
+    const cells = childrenOf(row, 'TD', 'TH');
+    const texts = cells.map((cell) => (cell.textContent ?? '').trim().replace(/\s+/g, ' '));
+    if (cells.length > 1 && cells.every((cell) => cell.nodeName.toUpperCase() === 'TH')) columns = texts;
+    else writer.row(rowText(texts, columns));
+  }
+}
+
+/** A row in words; cells without a column name are only listed. */
+function rowText(cells: readonly string[], columns: readonly string[]): string {
+  const [first = '', ...rest] = cells.map((cell, i) => (i > 0 && columns[i] && cell ? `${columns[i]} ${cell}` : cell));
+  const filled = rest.filter((cell) => cell !== '');
+  if (filled.length === 0) return first;
+  const list = filled.join('; ');
+  return `${first}${first ? ': ' : ''}${list}${/[.!?:;]$/.test(list) ? '' : '.'}`;
+}
+
+function childrenOf(node: DomNode, ...names: readonly string[]): DomNode[] {
+  return [...node.childNodes].filter((child) => names.includes(child.nodeName.toUpperCase()));
 }
 
 /** Collects text, folding white space as a browser does. */
 class TextWriter {
   readonly #parts: string[] = [];
   readonly #headings: Heading[] = [];
+  readonly #code: Span[] = [];
   #length = 0;
   #last = '';
   /** White space owed before the next text: nothing, a space, a line end or an empty line. */
@@ -102,10 +129,10 @@ class TextWriter {
     if (!this.#last.endsWith('- ')) this.#gap = '\n\n';
   }
 
-  row(cells: readonly string[]): void {
-    this.line('');
-    this.#write(cells.join(' | '));
-    this.#gap = '\n';
+  row(text: string): void {
+    this.#gap = '\n\n';
+    if (text !== '') this.#write(text);
+    this.#gap = '\n\n';
   }
 
   heading(level: number, text: string): void {
@@ -117,14 +144,18 @@ class TextWriter {
     this.#gap = '\n\n';
   }
 
-  verbatim(text: string): void {
+  verbatim(text: string, isCode: boolean): void {
     this.#gap = '\n\n';
-    if (text.trim() !== '') this.#write(text.replace(/^\n+|\s+$/g, ''));
+    const block = text.replace(/^\n+|\s+$/g, '');
+    if (block !== '') {
+      this.#write(block);
+      if (isCode) this.#code.push({ start: this.#length - block.length, end: this.#length });
+    }
     this.#gap = '\n\n';
   }
 
-  finish(): { text: string; headings: readonly Heading[] } {
-    return { text: this.#parts.join(''), headings: this.#headings };
+  finish(): { text: string; headings: readonly Heading[]; code: readonly Span[] } {
+    return { text: this.#parts.join(''), headings: this.#headings, code: this.#code };
   }
 
   #write(text: string): void {

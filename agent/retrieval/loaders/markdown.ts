@@ -10,8 +10,8 @@ const FRONT_MATTER = /^---\n([\s\S]*?)\n---\n/;
 export function readMarkdown(markdown: string): StructuredText {
   const frontMatter = FRONT_MATTER.exec(markdown);
   const body = frontMatter ? markdown.slice(frontMatter[0].length) : markdown;
-  const { text, headings } = readHtml(`<html><body>${marked.parse(body) as string}</body></html>`);
+  const { text, headings, code = [] } = readHtml(`<html><body>${marked.parse(body) as string}</body></html>`);
   const title =
     /^title:\s*["']?(.+?)["']?\s*$/m.exec(frontMatter?.[1] ?? '')?.[1] ?? headings.find((heading) => heading.level === 1)?.title;
-  return { text, headings, ...(title ? { title } : {}) };
+  return { text, headings, code, ...(title ? { title } : {}) };
 }

@@ -23,6 +23,16 @@ export function wordsOf(text: string): Word[] {
   }));
 }
 
+/** Hyphenated words, joined: `re-soled` is found as `resoled` too. */
+export function joinCompounds(text: string): string[] {
+  return (text.match(/[\p{L}\p{N}]+(?:[-\u2010\u2011][\p{L}\p{N}]+)+/gu) ?? []).map((word) => word.replace(/[-\u2010\u2011]/g, ''));
+}
+
+/** All terms of a text, those of {@link joinCompounds} included. */
+export function termsOf(text: string): Set<string> {
+  return new Set(wordsOf([text, ...joinCompounds(text)].join(' ')).map((word) => word.term));
+}
+
 /** Function words of English, which say what a question asks for but not what it is about. */
 const STOP_WORDS = new Set(
   (

@@ -69,3 +69,12 @@ test('names the page of a character', () => {
   expect([0, 9, 10, 25].map((at) => pageAt([0, 10, 20], at))).toEqual([1, 1, 2, 3]);
   expect(pageAt(undefined, 3)).toBeUndefined();
 });
+
+test('a block of code belongs to the sentence before it, and stands alone only where there is none', () => {
+  const document = readMarkdown(
+    '# Guide\n\nRead it. Add documents so:\n\n```\nnearside docs add a.md\n\nnearside docs list\n```\n\nDone.\n\n## Bare\n\n```\nnpm start\n```\n',
+  );
+  const chunks = chunkDocument({ source: 's', title: 'Guide', ...document });
+  const sentences = chunks.map(({ sentences: spans }) => spans.map(({ start, end }) => document.text.slice(start, end)));
+  expect(sentences).toEqual([['Read it.', 'Add documents so:\n\nnearside docs add a.md\n\nnearside docs list', 'Done.'], ['npm start']]);
+});

@@ -147,3 +147,53 @@ test('progress counts documents, and chunks of a long one', async () => {
   expect(last?.done).toBe(last?.total);
   expect(parts.at(-1)?.type).toBe('report');
 });
+
+test('a document that its parser chokes on is reported, and the rest is read', async () => {
+  const folder = writeFiles({
+    'a.html': `${'<div>'.repeat(60_000)}deep`,
+    'b.md': `${'> '.repeat(30_000)}deep`,
+    'c.txt': 'Tents are dry.',
+  });
+  using knowledge = newKnowledge(new FakeRuntime());
+  const report = await add(knowledge, { paths: [folder] }, { relativeTo: folder });
+  expect(report.failed.map(({ source, code }) => [source, code])).toEqual([
+    ['a.html', 'E_DOCUMENT_UNREADABLE'],
+    ['b.md', 'E_DOCUMENT_UNREADABLE'],
+  ]);
+  expect(report.added.map(({ source }) => source)).toEqual(['c.txt']);
+});
+
+test('a second row with the same id is reported, not put in the place of the first', async () => {
+  const path = join(writeFiles({ 'faq.jsonl': '{"id":"1","text":"Tents are dry."}\n{"id":"1","text":"Boots are warm."}\n' }), 'faq.jsonl');
+  using knowledge = newKnowledge(new FakeRuntime());
+  const report = await add(knowledge, { paths: [path] });
+  expect([report.added.length, report.failed.map(({ code }) => code)]).toEqual([1, ['E_DOCUMENT_UNREADABLE']]);
+  expect(knowledge.readDocument(requireDefined(report.added[0]).id)).toBe('Tents are dry.');
+});
+
+test('documents do not change while all vectors are made anew', async () => {
+  const folder = writeFiles(Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`${i}.txt`, `Tent number ${i} is dry.`])));
+  const other = writeFiles({ 'new.txt': 'Zebras are striped.' });
+  using knowledge = newKnowledge(new FakeRuntime());
+  await add(knowledge, { paths: [folder] });
+  const steps = knowledge.reindex()[Symbol.asyncIterator]();
+  await steps.next();
+  expect(() => knowledge.removeDocuments([join(folder, '39.txt')])).toThrow(expect.objectContaining({ code: 'E_BUSY' }));
+  await expectCode(add(knowledge, { paths: [other] }), 'E_BUSY');
+  await expectCode(Array.fromAsync(knowledge.reindex()), 'E_BUSY');
+  while (!(await steps.next()).done);
+  expect(knowledge.removeDocuments([join(folder, '39.txt')])).toBe(1);
+  expect((await add(knowledge, { paths: [other] })).added.length).toBe(1);
+  expect((await knowledge.search('striped zebras')).hits[0]?.chunk.text).toBe('Zebras are striped.');
+});
+
+test('vectors are not made anew while documents are being read', async () => {
+  const folder = writeFiles({ 'a.txt': 'Tents are dry.', 'b.txt': 'Boots are warm.' });
+  using knowledge = newKnowledge(new FakeRuntime());
+  const parts = knowledge.addDocuments({ paths: [folder], format: 'auto' })[Symbol.asyncIterator]();
+  await parts.next();
+  await expectCode(Array.fromAsync(knowledge.reindex()), 'E_BUSY');
+  await parts.return?.();
+  await Array.fromAsync(knowledge.reindex());
+  expect(knowledge.listDocuments().length).toBeLessThan(2);
+});

@@ -30,7 +30,7 @@ test('Markdown becomes what its reader sees', () => {
   ].join('\n\n');
   const { title, text, headings } = readMarkdown(markdown);
   expect(title).toBe('Returns');
-  expect(text).toBe('Return policy\n\nOpened tents: 30 days.\n\nItem | Days\nTent | 30\n\n- dry\n- clean\n\nnearside docs list');
+  expect(text).toBe('Return policy\n\nOpened tents: 30 days.\n\nTent: Days 30.\n\n- dry\n- clean\n\nnearside docs list');
   expect(headings).toEqual([{ level: 1, title: 'Return policy', start: 0, end: 13 }]);
 });
 
@@ -40,11 +40,19 @@ test('HTML loses its navigation and scripts, and heading positions are exact', (
       '<h2>Down</h2><ul><li><p>Tumble dry.</p></li><li>Twice</li></ul><table><tr><th>A</th><td>1</td></tr></table></main><footer>(c)</footer></body></html>',
   );
   expect(page.title).toBe('Shop');
-  expect(page.text).toBe('Care\n\nWash cold,\ndry flat.\n\nDown\n\n- Tumble dry.\n- Twice\n\nA | 1');
+  expect(page.text).toBe('Care\n\nWash cold,\ndry flat.\n\nDown\n\n- Tumble dry.\n- Twice\n\nA: 1.');
   expect(page.headings.map(({ title, start, end }) => [title, page.text.slice(start, end)])).toEqual([
     ['Care', 'Care'],
     ['Down', 'Down'],
   ]);
+});
+
+test('each row of a table can be read alone, under the names of its columns', () => {
+  const { text } = readMarkdown(
+    '| Store | Address | Sunday |\n|---|---|---|\n| Leeds | 14 Weir Street, opposite the old bridge | 11 am to 5 pm |\n| Keswick | | closed. |',
+  );
+  expect(text).toBe('Leeds: Address 14 Weir Street, opposite the old bridge; Sunday 11 am to 5 pm.\n\nKeswick: Sunday closed.');
+  expect(readHtml('<table><tr><td>a</td><td>b</td></tr></table>').text).toBe('a: b.');
 });
 
 test('a PDF keeps its pages, joins its lines and mends cut words', async () => {

@@ -54,6 +54,21 @@ test('is a LangChain retriever with exact positions', async () => {
   expect(knowledge.readDocument(documentId).slice(start, end)).toBe(pageContent);
 });
 
+test('finds a hyphenated word however it is written', async () => {
+  using plain = newKnowledge(new FakeRuntime());
+  const folder = writeFiles({
+    'a.txt': 'Write an e-mail to us.',
+    'b.txt': 'We resole boots.',
+    'c.txt': 'Maps are flat.',
+    'd.txt': 'Ropes hang.',
+  });
+  await add(plain, { paths: [folder] });
+  const bm25 = async (question: string): Promise<string[]> =>
+    (await plain.search(question)).hits.filter((hit) => hit.bm25 > 0).map((hit) => hit.chunk.text);
+  expect(await bm25('Which email?')).toEqual(['Write an e-mail to us.']);
+  expect(await bm25('Who re-soles?')).toEqual(['We resole boots.']);
+});
+
 test('questions of any content are safe to search for', async () => {
   for (const question of ['"', '***', 'a AND (b OR', 'NEAR("x", 5)', 'body:tent', '😀', "'; DROP TABLE chunks; --", '?']) {
     const { hits } = await knowledge.search(question);

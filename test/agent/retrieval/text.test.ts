@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { sentenceSpans } from '#agent/retrieval/text/sentences.ts';
 import { stem } from '#agent/retrieval/text/stem.ts';
-import { contentTerms, wordsOf } from '#agent/retrieval/text/terms.ts';
+import { contentTerms, termsOf, wordsOf } from '#agent/retrieval/text/terms.ts';
 import { openDatabase } from '#edge/storage/sqlite.ts';
 
 const sentences = (text: string): string[] => sentenceSpans(text).map(({ start, end }) => text.slice(start, end));
@@ -53,7 +53,7 @@ test('stems every word as the full-text index does', () => {
     }),
     { numRuns: 500 },
   );
-  for (const text of ['relational', 'hopping', 'agreed', 'yield', 'sky', 'controlling', 'apologies', 'ab', 'tents'])
+  for (const text of ['relational', 'hopping', 'agreed', 'yield', 'sky', 'controlling', 'apologies', 'ab', 'tents', 'eed'])
     expect(stem(text)).toBe(indexed(text));
   database.close();
 });
@@ -101,4 +101,8 @@ test('sentences keep order, do not overlap and have no white space around', () =
       }
     }),
   );
+});
+
+test('hyphenated words count in one piece too', () => {
+  expect([...termsOf('Re-soling your e-mail')]).toEqual(['re', 'sole', 'your', 'e', 'mail', 'resol', 'email']);
 });
