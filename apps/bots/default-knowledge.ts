@@ -30,26 +30,34 @@ export async function seedDefaultKnowledge({ config, shop, knowledge, log }: See
   const stamp = join(config.paths.data, 'seeded');
   const version = versionOfSeeds();
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === version) return;
-  const demo = generateShop({ seed: SHOP_SEED });
-  shop.importShop(demo);
-  for (const page of demo.pages) {
-    const file = join(config.paths.data, page.source);
+  shop.importShop(generateShop({ seed: SHOP_SEED }));
+  await addDefaultDocuments({ knowledge, log, folder: config.paths.data }, signal);
+  writeFileSync(stamp, version);
+}
+
+/** Reads the shop's pages and the documentation in. The pages are written below `folder`, where their citations lead. */
+export async function addDefaultDocuments(
+  { knowledge, log, folder }: Pick<SeedTarget, 'knowledge' | 'log'> & { readonly folder: string },
+  signal?: AbortSignal,
+): Promise<void> {
+  for (const page of readPages()) {
+    const file = join(folder, page.source);
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, page.markdown);
   }
   const groups = [
-    { path: join(config.paths.data, 'demo'), relativeTo: config.paths.data },
+    { path: join(folder, 'demo'), relativeTo: folder },
     { path: DOCUMENTATION, relativeTo: dirname(DOCUMENTATION) },
   ];
   for (const { path, relativeTo } of groups) {
-    for await (const part of knowledge.addDocuments({ paths: [path], format: 'auto' }, { relativeTo, signal })) {
+    const request = { paths: [path], format: 'auto' } as const;
+    for await (const part of knowledge.addDocuments(request, { relativeTo, ...(signal ? { signal } : {}) })) {
       if (part.type !== 'report') continue;
       const { added, unchanged, failed } = part.report;
       log.info('default knowledge ready', { from: path, documents: added.length, unchanged: unchanged.length, failed: failed.length });
       for (const failure of failed) log.warn('document not read', failure);
     }
   }
-  writeFileSync(stamp, version);
 }
 
 /** Changes with every page. A stamp that a power cut left half written is no version, so the seeds are read again. */
