@@ -12,6 +12,7 @@ const COUNTER_EXAMPLES: readonly string[] = [
   'I want to buy a tent',
   'Can you recommend a jacket?',
   'I want to change my address or my password',
+  'I want to cancel my order',
   'Tell me a joke',
   'I would like to buy a gift card',
 ];

@@ -20,6 +20,8 @@ describe('rules', () => {
     ["I'd like to send back these boots", 'return'],
     ['I need a refund', 'return'],
     ['Return this jacket please', 'return'],
+    ['ok return it', 'return'],
+    ['return them please', 'return'],
     ['I want to talk to a person', 'hand-over'],
     ['Let me speak to an agent', 'hand-over'],
     ['human', 'hand-over'],
@@ -57,6 +59,7 @@ const OUT_OF_SCOPE: readonly string[] = [
   'I moved to a new address',
   'my password does not work',
   'a gift card for my brother',
+  'cancel that order',
 ];
 
 describe('nearest example, with the real encoder', () => {
