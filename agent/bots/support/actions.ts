@@ -42,7 +42,7 @@ export interface ActionDefinition {
   /** Names of the facts it may give. */
   readonly facts: readonly string[];
   readonly needsIdentity: boolean;
-  /** Changes data: only a `write` step may run it, and with `confirmed` only after a yes. */
+  /** Changes data: only a `write` step right after a confirm step may run it; `asked-for` lets the confirm step have an `unless`. */
   readonly writes?: 'confirmed' | 'asked-for';
   readonly run: (context: ActionContext) => ActionResult;
 }

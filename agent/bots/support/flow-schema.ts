@@ -25,7 +25,7 @@ const askStep = z.strictObject({
   /** What the bot waits for, in words. */
   label: z.string().min(1),
   question: z.string().min(1),
-  /** Said before the question when the answer could not be read. */
+  /** Asked in place of the question when the answer could not be read. */
   retry: z.string().min(1),
 });
 
@@ -41,6 +41,8 @@ const confirmStep = z.strictObject({
   kind: z.literal('confirm'),
   label: z.string().min(1),
   question: z.string().min(1),
+  /** Skipped when the message that began the flow matches one: it asked for just this. Not before a write of data. */
+  unless: z.array(pattern).min(1).optional(),
   /** A yes leads to the next step. */
   no: outcome,
 });

@@ -21,7 +21,7 @@ interface Place {
 
 /**
  * Reads and validates every `*.yaml` of a folder. Besides its form, each flow is proven to check the identity before it touches a
- * customer's data, to ask for a yes before a write that needs one, and to name only steps, outcomes and facts that exist.
+ * customer's data, to ask for a yes before every write, and to name only steps, outcomes and facts that exist.
  * @throws EdgeError `E_FLOW_INVALID`, naming the file and the step.
  */
 export function loadFlows(folder: string = FLOWS_FOLDER): readonly Flow[] {
@@ -107,9 +107,13 @@ function checkOrder(step: FlowStep, index: number, flow: Flow, place: Place): vo
   }
   if (step.kind === 'write' && !action?.writes) throw invalid(place, 'an action that writes', step.action);
   if (step.kind === 'check' && action?.writes) throw invalid(place, 'kind: write for an action that writes', 'kind: check');
-  if (action?.writes !== 'confirmed') return;
+  if (!action?.writes) return;
   const jumps = flow.steps.some((other) => outcomesOf(other).some(({ goto }) => goto === step.id));
-  if (earlier.at(-1)?.kind !== 'confirm' || jumps) {
+  const confirm = earlier.at(-1);
+  if (confirm?.kind === 'confirm' && confirm.unless && action.writes === 'confirmed') {
+    throw invalid(place, 'a confirm step that is never skipped', `one with "unless": ${confirm.id}`);
+  }
+  if (confirm?.kind !== 'confirm' || jumps) {
     throw invalid(place, 'a confirm step right before this write, and no other way to it', jumps ? 'a goto that skips it' : 'none');
   }
 }

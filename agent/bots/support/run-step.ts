@@ -29,6 +29,7 @@ export function runStep(
     case 'ask':
       return ask(state, flow, step, host);
     case 'confirm':
+      if (isSkipped(state, step)) return follow(state, flow, step, { host, rule: {}, facts: {} });
       return wait(state, flow, step, fill(step.question, factsOf(state, host)));
     case 'check': {
       const result = ACTIONS[step.action].run(contextOf(state, flow, step, host));
@@ -72,9 +73,24 @@ export function follow(
   });
 }
 
+/** Waits at a step whose answer could not be read: its `retry` stands for the question. */
+export function askAgain(
+  state: SupportStateValue,
+  flow: Flow,
+  step: Extract<FlowStep, { kind: 'ask' }>,
+  host: Pick<StepDependencies, 'shop'>,
+): { readonly update: SupportUpdate } {
+  return { update: waiting(state, flow, step, withChoices(state, step, host, step.retry)) };
+}
+
+/** A message as the patterns read it: lower case, straight apostrophes, no space around it. */
+export function readable(message: string): string {
+  return message.toLowerCase().replaceAll('’', "'").trim();
+}
+
 /** What a step waits for, as the last line of an answer. */
-export function waitingLine(flow: Flow, step: WaitingStep): string {
-  const waiting = flow.steps.filter(({ kind }) => kind === 'ask' || kind === 'confirm');
+function waitingLine(state: SupportStateValue, flow: Flow, step: WaitingStep): string {
+  const waiting = flow.steps.filter((other) => other.kind === 'ask' || (other.kind === 'confirm' && !isSkipped(state, other)));
   return `(${flow.title}, step ${waiting.findIndex(({ id }) => id === step.id) + 1} of ${waiting.length}: waiting for ${step.label})`;
 }
 
@@ -92,12 +108,31 @@ function ask(state: SupportStateValue, flow: Flow, step: Extract<FlowStep, { kin
   if (value !== undefined) {
     return follow({ ...state, slots: { ...state.slots, [step.slot]: value } }, flow, step, { host, rule: {}, facts: {} });
   }
+  return wait(state, flow, step, withChoices(state, step, host, step.question));
+}
+
+function withChoices(
+  state: SupportStateValue,
+  step: Extract<FlowStep, { kind: 'ask' }>,
+  host: Pick<StepDependencies, 'shop'>,
+  question: string,
+): string {
+  const choices = SLOTS[step.slot].choices?.(slotContext(state, host)) ?? [];
   const list = choices.map(({ label }, index) => `${index + 1}. ${label}`);
-  return wait(state, flow, step, [fill(step.question, factsOf(state, host)), ...list].join('\n'));
+  return [fill(question, factsOf(state, host)), ...list].join('\n');
+}
+
+/** The customer asked for just this in so many words, so no yes is asked for. */
+function isSkipped({ opening }: SupportStateValue, { unless = [] }: Extract<FlowStep, { kind: 'confirm' }>): boolean {
+  return unless.some((pattern) => new RegExp(pattern).test(readable(opening)));
 }
 
 function wait(state: SupportStateValue, flow: Flow, step: WaitingStep, question: string): Command {
-  return new Command({ update: { said: [...state.said, question, waitingLine(flow, step)], flow: flow.id, step: step.id }, goto: END });
+  return new Command({ update: waiting(state, flow, step, question), goto: END });
+}
+
+function waiting(state: SupportStateValue, flow: Flow, step: WaitingStep, question: string): SupportUpdate {
+  return { said: [...state.said, question, waitingLine(state, flow, step)], flow: flow.id, step: step.id };
 }
 
 function contextOf(

@@ -45,13 +45,16 @@ const POSTCODE = /\b([a-z]{1,2}\d[a-z\d]?)\s*(\d[a-z]{2})\b/i;
 const PHONE = /(?:\+|\b0)[\d\s()-]{8,}\d/;
 const ORDINALS = ['first|1st|one|1', 'second|2nd|two|2', 'third|3rd|three|3', 'fourth|4th|four|4', 'fifth|5th|five|5'];
 
+/** Says that the thing is faulty, unless a denial stands before it. */
+const FAULTY =
+  /(?<!\b(?:not|never|nothing|no|isn'?t|without|wasn'?t|aren'?t) (?:\w+ )?)\b(?:damaged?|fault(?:y|s)?|broken?|breaks|defect\w*|torn|ripped|cracked|leaks?|leaking|hole|(?:doesn'?t|does not|stopped) work(?:ing)?)\b/;
 const REASONS: readonly (readonly [Choice, RegExp])[] = [
   [{ value: 'wrong size', label: 'Wrong size' }, /\b(?:size|fits?|small|big|large|tight|loose|long|short)\b/],
   [
     { value: 'changed my mind', label: 'Changed my mind' },
     /\b(?:mind|not like|don'?t like|no longer|not need|don'?t need|not want|don'?t want)\b/,
   ],
-  [{ value: 'damaged or faulty', label: 'Damaged or faulty' }, /\b(?:damaged?|fault\w*|broken?|defect\w*|torn|leaks?|leaking|hole)\b/],
+  [{ value: 'damaged or faulty', label: 'Damaged or faulty' }, FAULTY],
   [{ value: 'wrong article', label: 'Wrong article' }, /\b(?:wrong (?:article|item|product|colou?r|one)|not what i ordered)\b/],
   [{ value: 'another reason', label: 'Another reason' }, /\b(?:another|other|else)\b/],
 ];
@@ -78,7 +81,7 @@ export const SLOTS: Readonly<Record<SlotId, Slot>> = {
     parse: (text, context) => parseChoice(text, SLOTS.item.choices?.(context) ?? []),
   },
   condition: { isInOpening: true, parse: parseCondition },
-  reason: { isInOpening: true, choices: () => REASONS.map(([choice]) => choice), parse: parseReason },
+  reason: { isInOpening: true, tell: tellReason, choices: () => REASONS.map(([choice]) => choice), parse: parseReason },
   contact: {
     infer: ({ slots, customer }) => (customer === null ? undefined : slots.email),
     parse: (text) => parseEmail(text) ?? PHONE.exec(text)?.[0].trim(),
@@ -113,7 +116,15 @@ function parseCondition(text: string): string | undefined {
     )
   )
     return 'unopened';
-  return /\b(?:opened|open|used|worn|tried|pitched|unpacked|unboxed)\b/.test(lower) ? 'opened' : undefined;
+  // Who knows that it is faulty has opened it.
+  return FAULTY.test(lower) || /\b(?:opened|open|used|worn|tried|pitched|unpacked|unboxed)\b/.test(lower) ? 'opened' : undefined;
+}
+
+/** Only the reasons that no answer to another question sounds like. */
+function tellReason(text: string): string | undefined {
+  const lower = text.toLowerCase();
+  if (FAULTY.test(lower)) return 'damaged or faulty';
+  return /\bchanged? my mind\b/.test(lower) ? 'changed my mind' : undefined;
 }
 
 function parseReason(text: string): string | undefined {

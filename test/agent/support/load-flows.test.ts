@@ -74,9 +74,14 @@ describe('loadFlows', () => {
       (text: string) => text.replace('kind: write', 'kind: check').replace(/ {4}say: >-\n {6}Done(?:.*\n)*/, '    outcomes: { ok: {} }\n'),
       'register',
     ],
+    ['a yes that may be skipped', (text: string) => text.replace('kind: confirm', "kind: confirm\n    unless: ['^return']"), 'register'],
   ])('refuses %s', (name, change, step) => {
     if (name === 'a fact that nobody gives')
       return expectRefusal('return.yaml', (text) => text.replace('{deliveredOn}', '{colour}'), 'allowed');
     expectRefusal('return.yaml', change, step);
+  });
+
+  it('refuses a ticket without a confirm step', () => {
+    expectRefusal('hand-over.yaml', without('confirm'), 'ticket');
   });
 });

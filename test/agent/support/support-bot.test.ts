@@ -115,7 +115,7 @@ describe('identity', () => {
     const wrong = [EMAIL, 'AB1 2CD'];
     const answers = await dialogue('where is my order?', ...wrong, ...wrong, ...wrong);
     expect(answers.at(-1)).toContain('a colleague has to help from here');
-    expect(answers.at(-1)).toContain('(Hand-over, step 1 of 2: waiting for how to reach you)');
+    expect(answers.at(-1)).toContain('(Hand-over, step 1 of 3: waiting for how to reach you)');
     const after = await dialogue('cancel', 'where is my order?', EMAIL, 'LS6 2AB');
     expect(after.at(-1)).toContain('a colleague has to help');
     expect(after.join()).not.toContain('FH-100002');
@@ -209,6 +209,14 @@ describe('conversation', () => {
     expect((await say('yes')).text).toContain('waiting for your e-mail address');
   });
 
+  it('takes a no to its offer for an answer', async () => {
+    await say('How long do I have to return an opened tent?');
+    const reply = await say('No, thank you');
+    expect(reply.text).toMatch(/^All right\./);
+    expect(reply.end.rung).toBe('template');
+    expect((await say('yes')).text).not.toContain('waiting for');
+  });
+
   it('hands over with contact, summary and transcript', async () => {
     const bot = createSupportBot({ runtime: new FakeRuntime(), shop, saver: saver.saver, log: silentLogger });
     await dialogue('I want to talk to a person', 'call me at 0113 496 0000');
@@ -260,6 +268,149 @@ describe('conversation', () => {
     const reply = await say('my delivery is late');
     expect(reply.text).toContain('Order status, step 1');
     expect(reply.end.engine?.model).toBe('classify');
+  });
+});
+
+describe('the yes before a write', () => {
+  const start = [`I want to return the tent from FH-100001, I am ${EMAIL}`, 'opened', 'it is too small'];
+
+  it.each([
+    'ok wait, I am not sure yet',
+    'right, but hold on a second',
+    'yes but not today',
+    'ok...',
+    'yes?',
+    'sure, why not... hmm, maybe',
+    'no problem',
+    "don't know yet",
+  ])('is not "%s": nothing is written, and it is asked again', async (text) => {
+    const answers = await dialogue(...start, text);
+    expect(answers.at(-1)).toContain('Shall I register this return');
+    expect(answers.at(-1)).toContain('waiting for your yes or no');
+    expect(registered()).toEqual([]);
+  });
+
+  it.each(['Yes!', 'ok', 'yes, please do', 'go ahead, thanks', 'do it', "that's right, thank you", 'yes, register it please'])(
+    'is "%s"',
+    async (text) => {
+      await dialogue(...start, text);
+      expect(registered()).toEqual(['R-1001']);
+    },
+  );
+
+  it('is asked before a ticket too, unless the customer asked for a person in so many words', async () => {
+    const answers = await dialogue('purple elephants', 'yes', '0113 496 0000', 'my tent broke in the wind');
+    expect(answers.at(-1)).toContain('Shall I open a ticket');
+    expect(answers.at(-1)).toContain('step 3 of 3');
+    expect(shop.listTickets()).toEqual([]);
+    expect((await dialogue('wait a moment'))[0]).toContain('Shall I open a ticket');
+    expect(shop.listTickets()).toEqual([]);
+    expect((await dialogue('yes'))[0]).toContain('T-1001');
+    expect((await dialogue('I want to make a complaint', 'a@example.com', 'the courier was rude')).at(-1)).toContain(
+      'Shall I open a ticket',
+    );
+    expect((await dialogue('no'))[0]).toContain('No ticket was opened.');
+    expect((await dialogue('I want to talk to a person', 'a@example.com', 'the courier was rude')).at(-1)).toContain('T-1002');
+  });
+
+  it('keeps what it is about when the contact is corrected', async () => {
+    await dialogue('purple elephants', 'yes', '0113 496 0000', 'my tent broke in the wind');
+    expect((await dialogue('no, write to a@example.com'))[0]).toContain('a@example.com');
+    await dialogue('yes');
+    expect(shop.listTickets()).toMatchObject([{ contact: 'a@example.com', summary: 'my tent broke in the wind' }]);
+  });
+});
+
+describe('small talk', () => {
+  /** Would quote something for any question. */
+  const eager: KnowledgePort = { ask: async () => ({ text: POLICY, citations: [] }) };
+
+  it.each(['no', 'No thanks', "that's all", 'nothing', 'no, that is all, thank you', 'nope'])(
+    'closes politely on "%s" after "What else can I do for you?"',
+    async (text) => {
+      useBot({ knowledge: eager });
+      const answers = await dialogue('where is my order?', 'cancel', text);
+      expect(answers[1]).toContain('What else can I do for you?');
+      expect(answers[2]).toBe('All right. I am here when you need me. Goodbye!');
+    },
+  );
+
+  it.each(['hello?', 'hi there', 'who are you', 'What can you do?', 'are you a real person?', 'help', 'is anybody there?'])(
+    'answers "%s" with a template, in a flow too',
+    async (text) => {
+      useBot({ knowledge: eager });
+      const reply = await say(text);
+      expect(reply.text).toContain('I can tell you where an order is');
+      expect(reply.end.rung).toBe('template');
+      expect(reply.citations).toEqual([]);
+      const inFlow = (await dialogue('where is my order?', text))[1];
+      expect(inFlow).not.toContain(POLICY);
+      expect(inFlow).toContain('Which e-mail address did you order with?');
+    },
+  );
+});
+
+describe('offers', () => {
+  it('gives way to a flow that is asked for', async () => {
+    const answers = await dialogue('purple elephants', 'ok return it');
+    expect(answers[0]).toContain('Shall I hand you over to a person?');
+    expect(answers[1]).toContain('(Return, step 1 of 7');
+  });
+
+  it('takes no doubt for a yes', async () => {
+    const answers = await dialogue('purple elephants', 'ok but not yet');
+    expect(answers[1]).not.toContain('Hand-over');
+  });
+
+  it.each(['cancel that order', 'can you deliver my order to a neighbour?', 'do you offer gift wrapping for orders?'])(
+    'offers no order status for "%s"',
+    async (text) => {
+      useBot({
+        knowledge: { ask: async () => ({ text: POLICY, citations: [] }) },
+        runtime: new FakeRuntime({ failure: new EdgeError('E_NO_CANDIDATE', { what: 'no encoder' }) }),
+      });
+      const reply = await say(text);
+      expect(reply.text).toBe(POLICY);
+    },
+  );
+});
+
+describe('the condition of an item', () => {
+  const start = `I want to return the tent from FH-100001, ${EMAIL}`;
+
+  it('takes what is broken as opened and damaged', async () => {
+    const [, confirm] = await dialogue(start, 'it is broken');
+    expect(confirm).toContain('opened, because of: damaged or faulty?');
+  });
+
+  it('takes a reason given early, and asks for the condition in other words', async () => {
+    const [first, second, third] = await dialogue(start, 'I changed my mind', 'unopened');
+    expect(first).toContain('unopened in its packaging, or was it opened?');
+    expect(second).toContain('I have noted the reason: changed my mind.');
+    expect(second).toContain('waiting for opened or unopened');
+    expect(second).not.toContain('unopened in its packaging, or was it opened?');
+    expect(third).toContain('unopened, because of: changed my mind?');
+  });
+
+  it('does not read a denial or a question as a defect', async () => {
+    const [, denied] = await dialogue(start, 'it is not broken');
+    expect(denied).toContain('waiting for opened or unopened');
+    const [question] = await dialogue('what if it is broken?');
+    expect(question).toContain('waiting for opened or unopened');
+  });
+
+  it('answers a policy question that has no question mark', async () => {
+    const [, answer] = await dialogue(start, 'ok but tell me how long I have for an opened tent');
+    expect(answer).toContain(POLICY);
+    expect(answer).toContain('waiting for opened or unopened');
+  });
+
+  it('offers a person after two unreadable answers, and says how to cancel after three', async () => {
+    const [, first, second, third] = await dialogue(start, 'purple', 'purple', 'purple');
+    expect(first).not.toContain('"person"');
+    expect(second).toContain('Say "person"');
+    expect(second).not.toContain('"cancel"');
+    expect(third).toContain('"cancel"');
   });
 });
 
