@@ -13,7 +13,7 @@ const INFO: BotInfo = {
   id: 'qa',
   name: 'Questions and answers',
   description: 'Answers from your documents by quoting them, and says when they hold no answer.',
-  examples: ['How long do I have to return an opened tent?', 'Which engine runs a GGUF model?', 'Summarise the warranty'],
+  examples: ['How long do I have to return an opened tent?', 'Who pays for the return shipping?', 'Summarise the warranty'],
 };
 
 /** The QA bot: quotes its source, or says that it does not know. Keeps no state between turns but the history it is given. */

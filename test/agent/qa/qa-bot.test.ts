@@ -139,19 +139,32 @@ function withGenerator(generate: RuntimePort['generate']): RuntimePort {
 
 test('a summary is written by the chat model, labelled, and cites its passage', async () => {
   const requests: GenerateRequest[] = [];
-  const fake = new FakeRuntime({ answer: () => 'Most articles can go back.' });
+  const fake = new FakeRuntime({ answer: () => 'You can send an article back.' });
   const port = withGenerator((request, options) => {
     requests.push(request);
     return fake.generate(request, options);
   });
   const { text, citations, end } = await ask('Summarise the returns', {}, port);
-  expect(text).toBe('Most articles can go back. [1]');
+  expect(text).toBe('You can send an article back. [1]');
   expect(end).toMatchObject({ rung: 'generated', engine: { model: 'generate' } });
   expect(requireDefined(citations[0]).source).toBe('returns.md');
   const [system, user] = requireDefined(requests[0]).messages ?? [];
   expect(system?.role).toBe('system');
   expect(system?.content).not.toContain('60 days');
   expect(user?.content).toContain('60 days');
+});
+
+test('a summary that says what its passage does not is never shown: the passage speaks for itself', async () => {
+  const fake = new FakeRuntime({ answer: () => 'Most articles can go back within 90 days, says Mr Smith.' });
+  const { text, citations, end } = await ask(
+    'Summarise the returns',
+    {},
+    withGenerator((request, options) => fake.generate(request, options)),
+  );
+  expect(end.rung).toBe('quote');
+  expect(text).not.toMatch(/90|Smith/);
+  expect(citations.length).toBeGreaterThan(0);
+  expect(text).toContain(requireDefined(citations[0]).text.replace(/\s+/g, ' '));
 });
 
 test('when the chat model fails, a summary becomes a quote and the log says why', async () => {
