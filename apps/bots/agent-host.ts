@@ -1,6 +1,6 @@
 /** The bots of this device behind one port: sessions, default knowledge, and the three bots on shared parts. */
 import { join } from 'node:path';
-import type { Bot, BotTurn } from '#agent/bot.ts';
+import type { Bot, BotTurn, KnowledgePort } from '#agent/bot.ts';
 import { createQaBot } from '#agent/bots/qa/qa-bot.ts';
 import { createRecommendBot } from '#agent/bots/recommend/recommend-bot.ts';
 import { createSupportBot } from '#agent/bots/support/support-bot.ts';
@@ -31,7 +31,7 @@ import type { Recorder } from '#edge/contracts/telemetry.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import { newId } from '#edge/core/ids.ts';
 import type { Logger } from '#edge/core/log.ts';
-import { seedDefaultKnowledge } from './default-knowledge.ts';
+import { DOCUMENTATION_SOURCES, seedDefaultKnowledge } from './default-knowledge.ts';
 
 export interface AgentHostDependencies {
   readonly config: Config;
@@ -49,10 +49,14 @@ export function openAgentHost(dependencies: AgentHostDependencies): AgentHost {
   const checkpoints = openSaver(join(config.paths.data, 'checkpoints.db'));
   const { saver } = checkpoints;
   const qa = createQaBot({ runtime, knowledge, strictness: config.agent.strictness, log });
+  // A customer of the shop is not answered out of Nearside's own manual.
+  const shopKnowledge: KnowledgePort = {
+    ask: (question, options) => qa.ask(question, { ...options, excludeDocuments: documentsOf(knowledge, DOCUMENTATION_SOURCES) }),
+  };
   const bots: Record<BotId, Bot> = {
     qa,
     recommend: createRecommendBot({ runtime, shop, saver, log }),
-    support: createSupportBot({ runtime, shop, saver, knowledge: qa, log }),
+    support: createSupportBot({ runtime, shop, saver, knowledge: shopKnowledge, log }),
   };
   return new AgentHost({
     ...dependencies,
@@ -68,6 +72,10 @@ export function openAgentHost(dependencies: AgentHostDependencies): AgentHost {
     },
     saver,
   });
+}
+
+function documentsOf(knowledge: KnowledgeBase, sources: string): string[] {
+  return knowledge.listDocuments().flatMap(({ id, source }) => (source.startsWith(sources) ? [id] : []));
 }
 
 interface AgentHostParts extends AgentHostDependencies {

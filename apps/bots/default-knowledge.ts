@@ -13,6 +13,8 @@ import type { Logger } from '#edge/core/log.ts';
 /** Raise it when the shop's generator changes; changed pages are noticed by themselves. */
 const SEED_VERSION = 2;
 const SHOP_SEED = 42;
+/** What the sources of Nearside's own manual begin with. */
+export const DOCUMENTATION_SOURCES = 'docs/';
 const DOCUMENTATION = fileURLToPath(new URL('../../docs', import.meta.url));
 
 export interface SeedTarget {

@@ -1,5 +1,6 @@
 import type { Bot, BotTurn, KnowledgeAnswer, KnowledgePort } from '#agent/bot.ts';
 import { requireReadable, toTurnError } from '#agent/bots/run-turn.ts';
+import type { SearchOptions } from '#agent/retrieval/search.ts';
 import type { CallOptions } from '#edge/contracts/backend.ts';
 import type { BotInfo } from '#edge/contracts/bot.ts';
 import type { ReplyPart } from '#edge/contracts/parts.ts';
@@ -16,8 +17,13 @@ const INFO: BotInfo = {
   examples: ['How long do I have to return an opened tent?', 'Who pays for the return shipping?', 'Summarise the warranty'],
 };
 
+/** The bot, and what other bots may ask it: of all documents, or of all but some. */
+export interface QaBot extends Bot, KnowledgePort {
+  ask(question: string, options?: Omit<SearchOptions, 'limit'>): Promise<KnowledgeAnswer | undefined>;
+}
+
 /** The QA bot: quotes its source, or says that it does not know. Keeps no state between turns but the history it is given. */
-export function createQaBot(options: QaBotOptions): Bot & KnowledgePort {
+export function createQaBot(options: QaBotOptions): QaBot {
   const graph = createQaGraph(options);
   return { info: INFO, reply, ask };
 
@@ -31,8 +37,8 @@ export function createQaBot(options: QaBotOptions): Bot & KnowledgePort {
     }
   }
 
-  async function ask(question: string, callOptions: CallOptions = {}): Promise<KnowledgeAnswer | undefined> {
-    const found = await findAnswer(options.knowledge, question, QA_COEFFICIENTS, callOptions);
+  async function ask(question: string, searchOptions: Omit<SearchOptions, 'limit'> = {}): Promise<KnowledgeAnswer | undefined> {
+    const found = await findAnswer(options.knowledge, question, QA_COEFFICIENTS, searchOptions);
     if (!answers(found, options.strictness)) return undefined;
     const citations = chooseQuotes(found.sentences).map((sentence, i) => citationOf(sentence.hit, sentence, i + 1));
     return { text: quoteText(citations), citations };
