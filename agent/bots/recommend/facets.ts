@@ -15,12 +15,19 @@ export type FacetId =
   | 'material'
   | 'season'
   | 'activity'
-  | 'rating';
+  | 'rating'
+  | 'persons';
+
+/** The shop's conditions, and what only the name of a product says. */
+export interface SearchFilter extends ProductFilter {
+  /** People that a tent is for. */
+  readonly persons?: number;
+}
 
 interface Facet {
-  readonly fields: readonly (keyof ProductFilter)[];
+  readonly fields: readonly (keyof SearchFilter)[];
   /** The condition in words, such as `under £120`; called only when one of the fields is set. */
-  readonly describe: (filter: ProductFilter) => string;
+  readonly describe: (filter: SearchFilter) => string;
 }
 
 export const FACETS: Readonly<Record<FacetId, Facet>> = {
@@ -46,17 +53,18 @@ export const FACETS: Readonly<Record<FacetId, Facet>> = {
   season: { fields: ['season'], describe: ({ season }) => `for ${season === 'all-year' ? 'all year' : season}` },
   activity: { fields: ['activities'], describe: ({ activities = [] }) => `for ${join(activities)}` },
   rating: { fields: ['minRating'], describe: ({ minRating }) => `rated ${minRating} stars or more` },
+  persons: { fields: ['persons'], describe: ({ persons }) => (persons === 1 ? 'for 1 person' : `for ${persons} people`) },
 };
 
 export const FACET_IDS = Object.keys(FACETS) as readonly FacetId[];
 
 /** The conditions that a filter holds. */
-export function activeFacets(filter: ProductFilter): FacetId[] {
+export function activeFacets(filter: SearchFilter): FacetId[] {
   return FACET_IDS.filter((id) => FACETS[id].fields.some((field) => filter[field] !== undefined));
 }
 
 /** The filter without these conditions. */
-export function dropFacets(filter: ProductFilter, facets: readonly FacetId[]): ProductFilter {
+export function dropFacets(filter: SearchFilter, facets: readonly FacetId[]): SearchFilter {
   const fields = new Set<string>(facets.flatMap((facet) => FACETS[facet].fields));
   return Object.fromEntries(Object.entries(filter).filter(([field]) => !fields.has(field)));
 }
@@ -65,7 +73,7 @@ export function dropFacets(filter: ProductFilter, facets: readonly FacetId[]): P
  * The filter with another's conditions. What both hold is replaced; only a range keeps the bound that was not named anew, unless
  * it would be empty then (`under 50` after `over 80`).
  */
-export function mergeFilters(filter: ProductFilter, added: ProductFilter): ProductFilter {
+export function mergeFilters(filter: SearchFilter, added: SearchFilter): SearchFilter {
   const merged = { ...filter, ...added };
   const isRange = (id: FacetId): boolean => id === 'price' || id === 'weight';
   const isEmpty = (min = 0, max = Number.POSITIVE_INFINITY): boolean => min > max;
@@ -76,7 +84,7 @@ export function mergeFilters(filter: ProductFilter, added: ProductFilter): Produ
 }
 
 /** A filter in words: `waterproof jackets for men, under £120`. */
-export function describeFilter(filter: ProductFilter): string {
+export function describeFilter(filter: SearchFilter): string {
   const active = activeFacets(filter);
   const words = (id: FacetId): string => FACETS[id].describe(filter);
   const noun = active.includes('category') ? words('category') : 'products';

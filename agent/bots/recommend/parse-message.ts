@@ -1,8 +1,8 @@
-import type { ProductFilter } from '#agent/shop/product-filter.ts';
-import type { FacetId } from './facets.ts';
+import type { FacetId, SearchFilter } from './facets.ts';
 import { findTerms, type Term } from './find-terms.ts';
-import { parseNumbers } from './parse-numbers.ts';
+import { type NumberProblem, parseNumbers } from './parse-numbers.ts';
 import { type Attribute, type Position, parseReference } from './parse-reference.ts';
+import { parseNoun, parseSmallTalk, type RequestedNoun, type SmallTalk } from './parse-request.ts';
 import {
   ACTIVITY_WORDS,
   CATEGORY_WORDS,
@@ -21,7 +21,7 @@ export type SortOrder = 'price' | 'price-down' | 'weight' | 'rating';
 /** What a message says, before anything is known of the conversation. */
 export interface ParsedMessage {
   /** Hard conditions that the message states. */
-  readonly filter: ProductFilter;
+  readonly filter: SearchFilter;
   /** Conditions that the message takes back: `any colour`. */
   readonly dropped: readonly FacetId[];
   /** Better than what was shown: `cheaper`, `lighter`. */
@@ -35,6 +35,13 @@ export interface ParsedMessage {
   /** What it asks about the thing it speaks of. */
   readonly attribute?: Attribute;
   readonly command?: 'more' | 'reset' | 'same' | 'yes' | 'no';
+  /** The whole message is talk. */
+  readonly talk?: SmallTalk;
+  /** An article that it asks for and that no vocabulary knows. */
+  readonly noun?: RequestedNoun;
+  /** Why its numbers cannot be searched by. */
+  readonly problem?: NumberProblem;
+  readonly foreignCurrency?: true;
   /** Words that no rule took: what the text is *like*. */
   readonly words: readonly string[];
 }
@@ -84,10 +91,36 @@ const COMMANDS: readonly (readonly [NonNullable<ParsedMessage['command']>, RegEx
   ['no', /^(?:no|nope|no thanks?(?: you)?)[.!]?$/],
 ];
 
+const PERSONS =
+  /(?:\b(?:for|sleeps) )?(?<![\w.£$€-])(\d|one|two|three|four|five|six)[ -]?(?:people|persons?|men|man|adults|of us)\b|\b(?:for|sleeps) (\d|two|three|four|five|six)(?= ?(?:$|[,.!?]|under|below|in|and|with|up to|at most))/;
+const NUMBER_WORDS = ['zero', 'one', 'two', 'three', 'four', 'five', 'six'];
+
+/** Whether a lower-case word means something by itself. */
+export function isVocabularyWord(word: string): boolean {
+  const vocabularies = [
+    CATEGORY_WORDS,
+    COLOUR_WORDS,
+    MATERIAL_WORDS,
+    GENDER_WORDS,
+    SEASON_WORDS,
+    ACTIVITY_WORDS,
+    WATERPROOF_WORDS,
+  ] as readonly Vocabulary<unknown>[];
+  const rules = [...DROPS, ...COMPARISONS, ...SORTS, ...COMMANDS];
+  const { attribute, positions } = parseReference(word);
+  return (
+    attribute !== undefined ||
+    positions.length > 0 ||
+    vocabularies.some((vocabulary) => findTerms(word, vocabulary).length > 0) ||
+    rules.some(([, pattern]) => pattern.test(word))
+  );
+}
+
 /** Reads one message. Deterministic; no model takes part. */
 export function parseMessage(message: string, brands: readonly string[]): ParsedMessage {
   const text = message.toLowerCase().replaceAll('’', "'").replaceAll(/\s+/g, ' ').trim();
-  const { bounds, rest } = parseNumbers(text);
+  const people = PERSONS.exec(text);
+  const { bounds, rest, problem, foreignCurrency } = parseNumbers(people ? blank(text, people) : text);
   const reader = new TermReader(rest.replace(NEED_NOT, (match) => ' '.repeat(match.length)));
   const brandWords: Vocabulary<string> = brands.map((brand) => [brand, [brand.toLowerCase().replaceAll(/[^\w ]/g, '\\$&')]]);
   const categories = reader.take(CATEGORY_WORDS);
@@ -102,7 +135,8 @@ export function parseMessage(message: string, brands: readonly string[]): Parsed
   const comparison = firstMatch(COMPARISONS, rest);
   const sort = comparison ? undefined : firstMatch(SORTS, rest);
   const command = firstMatch(COMMANDS, text);
-  const filter: ProductFilter = {
+  const taken = [...COMPARISONS, ...SORTS].reduce((left, [, pattern]) => left.replace(pattern, dots), reader.text.replace(SIZE, ' '));
+  const filter: SearchFilter = {
     ...bounds,
     ...list('categories', positive(categories).flat()),
     ...list('colours', positive(colours)),
@@ -116,6 +150,7 @@ export function parseMessage(message: string, brands: readonly string[]): Parsed
     ...optional('season', positive(seasons)[0]),
     ...optional('size', sizeLabel(size?.[1] ?? size?.[2] ?? size?.[3])),
     ...optional('waterproof', waterproof[0] && !waterproof[0].negated),
+    ...optional('persons', personCount(people?.[1] ?? people?.[2])),
   };
   return {
     filter,
@@ -124,7 +159,11 @@ export function parseMessage(message: string, brands: readonly string[]): Parsed
     ...optional('comparison', comparison),
     ...optional('sort', sort),
     ...optional('command', command),
-    words: contentWords(reader.text.replace(SIZE, ' ')),
+    ...optional('talk', parseSmallTalk(text)),
+    ...optional('noun', filter.categories ? undefined : parseNoun(taken)),
+    ...optional('problem', problem),
+    ...optional('foreignCurrency', foreignCurrency),
+    words: contentWords(taken),
   };
 }
 
@@ -160,7 +199,7 @@ function negative<T>(terms: readonly Term<T>[]): T[] {
   return [...new Set(terms.filter(({ negated }) => negated).map(({ value }) => value))];
 }
 
-function list<Name extends keyof ProductFilter>(name: Name, values: readonly unknown[]): ProductFilter {
+function list<Name extends keyof SearchFilter>(name: Name, values: readonly unknown[]): SearchFilter {
   return values.length > 0 ? { [name]: values } : {};
 }
 
@@ -172,11 +211,24 @@ function sizeLabel(found: string | undefined): string | undefined {
   return found === undefined ? undefined : (SIZE_LABELS[found] ?? found.toUpperCase());
 }
 
+function personCount(found: string | undefined): number | undefined {
+  if (found === undefined) return undefined;
+  return NUMBER_WORDS.includes(found) ? NUMBER_WORDS.indexOf(found) : Number(found);
+}
+
+function blank(text: string, { 0: found, index }: RegExpExecArray): string {
+  return `${text.slice(0, index)} ${text.slice(index + found.length)}`;
+}
+
+function dots(found: string): string {
+  return '·'.repeat(found.length);
+}
+
 function firstMatch<T>(rules: readonly (readonly [T, RegExp])[], text: string): T | undefined {
   return rules.find(([, pattern]) => pattern.test(text))?.[0];
 }
 
 function contentWords(text: string): string[] {
-  const words = text.replaceAll(/\b(\d)[ -]?(?:people|persons?|man)\b/g, '$1-person').match(/[a-z0-9][a-z0-9'-]+/g) ?? [];
+  const words = text.match(/[a-z0-9][a-z0-9'-]+/g) ?? [];
   return [...new Set(words)].filter((word) => !STOP_WORDS.has(word) && !/^\d+$/.test(word));
 }

@@ -85,7 +85,7 @@ export class ProductRanker {
 }
 
 /** Share of the words that stand in the product's name or description, 0..1; a word matches its plural. */
-export function wordOverlap(product: Product, words: readonly string[]): number {
+export function wordOverlap(product: Pick<Product, 'name' | 'description'>, words: readonly string[]): number {
   if (words.length === 0) return 0;
   const flatten = (value: string): string => value.toLowerCase().replaceAll(/[^a-z0-9]+/g, ' ');
   const text = ` ${flatten(`${product.name} ${product.description}`)}`;

@@ -1,6 +1,6 @@
 import { Annotation } from '@langchain/langgraph';
-import type { ProductFilter } from '#agent/shop/product-filter.ts';
 import type { EngineRef } from '#edge/contracts/parts.ts';
+import type { SearchFilter } from './facets.ts';
 import type { ParsedMessage, SortOrder } from './parse-message.ts';
 
 /** What a turn says. */
@@ -20,9 +20,11 @@ export interface RecommendReply {
 export const RecommendState = Annotation.Root({
   message: Annotation<string>,
   parsed: Annotation<ParsedMessage>,
+  /** What is said before the answer: corrections, and what was left out. */
+  notes: Annotation<readonly string[]>,
   reply: Annotation<RecommendReply>,
   /** Conditions that hold. */
-  filter: Annotation<ProductFilter>({ reducer: (_, next) => next, default: () => ({}) }),
+  filter: Annotation<SearchFilter>({ reducer: (_, next) => next, default: () => ({}) }),
   /** Described beyond the conditions. */
   words: Annotation<readonly string[]>({ reducer: (_, next) => next, default: () => [] }),
   sort: Annotation<SortOrder | null>({ reducer: (_, next) => next, default: () => null }),
@@ -33,7 +35,7 @@ export const RecommendState = Annotation.Root({
   /** The product that `it` means. */
   focus: Annotation<string | null>({ reducer: (_, next) => next, default: () => null }),
   /** The wider search that the bot offered. */
-  offer: Annotation<ProductFilter | null>({ reducer: (_, next) => next, default: () => null }),
+  offer: Annotation<SearchFilter | null>({ reducer: (_, next) => next, default: () => null }),
 });
 
 export type RecommendStateValue = typeof RecommendState.State;

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { activeFacets, describeFilter, dropFacets, mergeFilters } from '#agent/bots/recommend/facets.ts';
-import { parseMessage } from '#agent/bots/recommend/parse-message.ts';
+import { isVocabularyWord, parseMessage } from '#agent/bots/recommend/parse-message.ts';
+import { correctSpelling } from '#agent/bots/recommend/parse-spelling.ts';
+import { SPELLING_WORDS } from '#agent/bots/recommend/vocabulary.ts';
 
 const brands = ['Skarn', 'Oxbow Trail', 'Fellmark'];
 const parse = (text: string): ReturnType<typeof parseMessage> => parseMessage(text, brands);
@@ -31,7 +33,11 @@ describe('conditions', () => {
     ['a jacket that is not waterproof', { categories: ['jacket'], waterproof: false }],
     ['winter gloves for skiing with at least 4 stars', { categories: ['gloves'], season: 'winter', activities: ['skiing'], minRating: 4 }],
     ['any shoes in XL?', { categories: ['boots', 'running-shoes', 'sandals', 'climbing-shoes'], size: 'XL' }],
-    ['a 3 person tent', { categories: ['tent'] }],
+    ['a 3 person tent', { categories: ['tent'], persons: 3 }],
+    ['a red tent for 3', { categories: ['tent'], colours: ['red'], persons: 3 }],
+    ['tent for four people under £300', { categories: ['tent'], persons: 4, maxPrice: 29_999 }],
+    ['a tent for 3 pounds', { categories: ['tent'], maxPrice: 300 }],
+    ['under 1e9', { maxPrice: 99_999_999_999 }],
     ['a 20 litre pack', { categories: ['backpack'] }],
     ['something nice', {}],
     ['', {}],
@@ -52,6 +58,54 @@ describe('conditions', () => {
   it('reads strange input to its end', () => {
     const text = `${'not '.repeat(500)}${'£'.repeat(500)}${'('.repeat(500)}`;
     expect(parse(text).filter).toEqual({});
+  });
+});
+
+describe('prices that cannot be', () => {
+  it.each([
+    ['jackets under 100 but over 200', 'contradiction'],
+    ['heavier than 2 kg but lighter than 1 kg', 'contradiction'],
+    ['jackets under -5', 'senseless'],
+    ['jackets for £-20', 'senseless'],
+    ['jackets under £0', 'senseless'],
+    ['jackets over 99999999999', 'senseless'],
+  ])('%s', (text, problem) => {
+    expect(parse(text).problem).toBe(problem);
+  });
+
+  it.each(['a sleeping bag for -5 degrees', 'jackets for -10°C', 'jackets £50-£100', 'jacket - £50', 'jackets 50-100'])(
+    'finds none in "%s"',
+    (text) => {
+      expect(parse(text).problem).toBeUndefined();
+    },
+  );
+
+  it('knows a range that was said backwards, and a foreign currency', () => {
+    expect(parse('between 80 and 50 pounds')).toMatchObject({ filter: { minPrice: 5000, maxPrice: 8000 } });
+    expect(parse('between 80 and 50 pounds').problem).toBeUndefined();
+    for (const text of ['tents for 50 euros', 'tents under €50', 'tents up to $50']) expect(parse(text).foreignCurrency).toBe(true);
+    expect(parse('tents under £50').foreignCurrency).toBeUndefined();
+  });
+});
+
+describe('correctSpelling', () => {
+  const correct = (text: string): string => correctSpelling(text, { brands, isKnown: (word) => word === 'toggle' }).text;
+  it.each([
+    ['wterproof jaket mens', 'waterproof jacket mens'],
+    ['a Fellmrk tetn', 'a fellmark tent'],
+    ['rucksak under £50', 'rucksack under £50'],
+    ['vegan boots with toggle', 'vegan boots with toggle'],
+    ['books and stores and laptops', 'books and stores and laptops'],
+    ['with pockets, talking of working and rent', 'with pockets, talking of working and rent'],
+    ['how much does it cost and weigh, compare the first', 'how much does it cost and weigh, compare the first'],
+    ['hiking shoes for my wife, not black', 'hiking shoes for my wife, not black'],
+    ['show cheaper ones', 'show cheaper ones'],
+  ])('%s', (text, expected) => {
+    expect(correct(text)).toBe(expected);
+  });
+
+  it('corrects only to words that are understood', () => {
+    for (const word of SPELLING_WORDS) expect(isVocabularyWord(word), word).toBe(true);
   });
 });
 

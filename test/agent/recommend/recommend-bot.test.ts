@@ -207,10 +207,12 @@ describe('follow-ups', () => {
     expect((await say('the first one')).text).toContain('not shown you anything');
   });
 
-  it('says what it can do when a message names nothing it sells', async () => {
-    const reply = await say('hello');
-    expect(reply.end.rung).toBe('abstain');
-    expect(reply.text).toContain('Tell me what you look for');
+  it('begins anew for the same person, where the article is cut for persons at all', async () => {
+    await say('waterproof jackets for women');
+    const boots = await say('no, i want boots');
+    expect(boots.text).toContain('boots for women');
+    const tents = await say('no, i want a tent');
+    expect(tents.text).toMatch(/^Here are 5 of \d+ tents:/);
   });
 
   it('keeps sessions apart and remembers them in another bot over the same file', async () => {
@@ -219,6 +221,125 @@ describe('follow-ups', () => {
     const second = await collectReply(other, `session-${session}`, 'the second one');
     expect(productsOf(second)).toEqual([list[1]]);
     expect((await collectReply(other, 'somebody else', 'the second one')).text).toContain('not shown you anything');
+  });
+});
+
+describe('what is not understood', () => {
+  it('is named, not dropped in silence', async () => {
+    const reply = await say('vegan boots');
+    expect(reply.text).toMatch(/^I do not know "vegan", so I left it out\.\n/);
+    expect(productsOf(reply).map(({ category }) => category)).toEqual(Array(5).fill('boots'));
+    expect((await say('boots with a rubber rand')).text).not.toContain('I do not know');
+  });
+
+  it.each(['show me laptops', 'laptops', 'do you have cheap laptops?', 'what about a laptop', 'a waterproof laptop'])(
+    'is said of an article that the shop does not have: %s',
+    async (text) => {
+      await say('jackets');
+      const reply = await say(text);
+      expect(reply.text).toMatch(/^This shop has no "laptops?"/);
+      expect(reply.end.rung).toBe('abstain');
+      expect(reply.end.items).toBeUndefined();
+      expect(productsOf(await say('in blue')).every(({ category, colour }) => category === 'jacket' && colour === 'blue')).toBe(true);
+    },
+  );
+
+  it.each(['show me something warm', 'I need gear for hiking', 'show me red ones', 'a gift for my dad', 'anything in blue?'])(
+    'is not said of "%s"',
+    async (text) => {
+      await say('jackets');
+      const reply = await say(text);
+      expect(reply.text).not.toMatch(/This shop has no|I do not know/);
+      expect(reply.end.items?.length).toBeGreaterThan(0);
+    },
+  );
+
+  it.each([
+    'how much does the first one cost',
+    'tell me more about the last one',
+    'compare 1 and 2',
+    'which one is the cheapest?',
+    'more',
+    'do you have it in blue?',
+  ])('leaves alone what the bot itself asks for: %s', async (text) => {
+    await say('jackets');
+    expect((await say(text)).text).not.toMatch(/I read|I do not know|This shop has no/);
+  });
+
+  it('corrects a slip of the pen and says so', async () => {
+    const reply = await say('wterproof jaket mens');
+    expect(reply.text).toMatch(/^I read "wterproof" as "waterproof" and "jaket" as "jacket"\.\n/);
+    for (const product of productsOf(reply)) expect(product).toMatchObject({ category: 'jacket', waterproof: true });
+    expect((await say('botts for women')).text).toMatch(/^I read "botts" as "boots"\./);
+  });
+});
+
+describe('tents for so many people', () => {
+  it('go by what the names say', async () => {
+    const three = await say('a tent for 3');
+    expect(productsOf(three).length).toBeGreaterThan(0);
+    for (const { name } of productsOf(three)) expect(name).toContain('3-person');
+    const four = await say('for 4 people');
+    expect(four.text).toContain('tents for 4 people');
+    for (const { name } of productsOf(four)) expect(name).toContain('Family Tent');
+    expect((await say('jackets for 4 people')).text).toContain('Only of tents do I know for how many people they are.');
+  });
+});
+
+describe('prices', () => {
+  it('that contradict each other are said to, and change nothing', async () => {
+    await say('boots');
+    const reply = await say('under 100 but over 200');
+    expect(reply.text).toContain('Nothing can be under 100 but over 200 at once');
+    expect(reply.end.items).toBeUndefined();
+    expect((await say('waterproof ones')).text).toMatch(/^Here are 5 of \d+ waterproof boots:/);
+  });
+
+  it.each(['boots under -5', 'boots for £0'])('that make no sense are asked again: %s', async (text) => {
+    const reply = await say(text);
+    expect(reply.text).toContain('Which price do you mean?');
+    expect(reply.end.items).toBeUndefined();
+  });
+
+  it('are in pounds, which is said to whom asks in euros', async () => {
+    const reply = await say('boots under 90 euros');
+    expect(reply.text).toMatch(/^Prices here are in pounds, so I took the amount as pounds\.\n/);
+    for (const { price } of productsOf(reply)) expect(price).toBeLessThan(9000);
+  });
+
+  it('may have any upper bound', async () => {
+    await say('boots under 60');
+    expect((await say('under 1e9')).text).toContain('boots under £1000000000');
+  });
+});
+
+describe('small talk', () => {
+  it.each([
+    ['hello', 'Tell me what you look for'],
+    ['hi!', 'Tell me what you look for'],
+    ['thx', 'You are welcome'],
+    ['thank you very much', 'You are welcome'],
+    ['what do you have?', 'jackets, fleeces'],
+    ['What can you do?', 'Tell me what you look for'],
+    ['bye', 'Goodbye'],
+  ])('"%s"', async (text, answer) => {
+    await say('boots');
+    const reply = await say(text);
+    expect(reply.text).toContain(answer);
+    expect(reply.end).toMatchObject({ rung: 'template' });
+    expect(reply.end.items).toBeUndefined();
+  });
+});
+
+describe('grammar', () => {
+  it('knows a pair from a piece', async () => {
+    const [socks] = productsOf(await say('teal socks'));
+    const details = (await say('tell me more about the first')).text;
+    expect(details).toContain('A pair of ');
+    expect(details).not.toMatch(/\bAn? (?:waterproof )?teal (?:\w+ )?socks/);
+    expect((await say('how much does it cost?')).text).toContain(`The ${socks?.name} cost £`);
+    await say('boots');
+    expect((await say('is the first one waterproof?')).text).toMatch(/ are (?:not )?waterproof\.$/);
   });
 });
 
