@@ -106,12 +106,12 @@ async function answerConfirm(
   options?: CallOptions,
 ): Promise<Command> {
   const { flow, step, text } = waiting;
+  const settled: SupportUpdate = { misunderstood: 0 };
+  if (YES.test(text)) return follow(state, flow, step, { host, rule: {}, facts: {}, settled });
   const talk = smallTalk(text);
   if (talk) return back(state, waiting, [talk]);
   const corrected = correct(state, waiting, host);
   if (corrected) return corrected;
-  const settled: SupportUpdate = { misunderstood: 0 };
-  if (YES.test(text)) return follow(state, flow, step, { host, rule: {}, facts: {}, settled });
   const switched = switchFlow(state, flow, host);
   if (switched) return switched;
   const doubts = DOUBT.test(text);
@@ -172,7 +172,7 @@ function correct(
   const context = slotContext(state, host);
   const told = tellingSlots(state, flow);
   const atConfirm = waiting.kind === 'confirm';
-  const mayCorrect = atConfirm ? !YES.test(text) : CORRECTION.test(text);
+  const mayCorrect = atConfirm || CORRECTION.test(text);
   const asks = flow.steps.filter((step) => step.kind === 'ask');
   const target = asks.find(({ slot }) => {
     const filled = state.slots[slot];

@@ -290,13 +290,20 @@ describe('the yes before a write', () => {
     expect(registered()).toEqual([]);
   });
 
-  it.each(['Yes!', 'ok', 'yes, please do', 'go ahead, thanks', 'do it', "that's right, thank you", 'yes, register it please'])(
-    'is "%s"',
-    async (text) => {
-      await dialogue(...start, text);
-      expect(registered()).toEqual(['R-1001']);
-    },
-  );
+  it.each([
+    'Yes!',
+    'ok',
+    'ok thanks',
+    'perfect',
+    'yes, please do',
+    'go ahead, thanks',
+    'do it',
+    "that's right, thank you",
+    'yes, register it please',
+  ])('is "%s"', async (text) => {
+    await dialogue(...start, text);
+    expect(registered()).toEqual(['R-1001']);
+  });
 
   it('is asked before a ticket too, unless the customer asked for a person in so many words', async () => {
     const answers = await dialogue('purple elephants', 'yes', '0113 496 0000', 'my tent broke in the wind');
