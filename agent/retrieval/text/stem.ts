@@ -66,7 +66,7 @@ function step1b(word: string): string {
   const base = /^(.+)(?:ed|ing)$/.exec(word)?.[1];
   if (base === undefined || !HAS_VOWEL.test(base)) return word;
   if (/(at|bl|iz)$/.test(base)) return `${base}e`;
-  if (/([^aeiouylsz])\1$/.test(base)) return base.slice(0, -1);
+  if (/([^aeioulsz])\1$/i.test(base)) return base.slice(0, -1);
   return ENDS_CVC.test(base) ? `${base}e` : base;
 }
 
