@@ -21,7 +21,7 @@ export async function benchDevice(config: Config): Promise<BenchRow[]> {
   await first.stop();
   const device = await startDevice(home);
   try {
-    await sleep(3000);
+    await sleep(11_000); // Memory is sampled every 10 s.
     const idle = await memory(device.url);
     const firstAnswer = await firstToken(device.url, 'bot/qa', 'How long do I have to return an opened tent?');
     const answers = [];
