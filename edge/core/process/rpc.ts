@@ -4,7 +4,7 @@
  * Streams carry as many items a message as are ready, so tokens do not cost a message each under load.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { abortError } from '../abort.ts';
+import { abortError, throwIfAborted } from '../abort.ts';
 import { AsyncQueue } from '../async-queue.ts';
 import { EdgeError } from '../errors.ts';
 
@@ -169,7 +169,10 @@ export function createRpcPeer<Remote extends RpcMethods, Local extends RpcMethod
         },
       });
       try {
-        yield* queue as AsyncIterable<never>;
+        for await (const item of queue as AsyncIterable<never>) {
+          throwIfAborted(options.signal, method);
+          yield item;
+        }
       } finally {
         if (!finished) cancel();
       }

@@ -125,6 +125,22 @@ describe('the call protocol', () => {
     await expect.poll(() => reasons).toEqual(['aborted: E_DEADLINE']);
   });
 
+  it('gives no more of a stream after a cancellation, even when all of it is here already', async () => {
+    const { client, sent } = connect();
+    const controller = new AbortController();
+    const seen: number[] = [];
+    const reading = (async () => {
+      for await (const item of client.stream('count', 5, { signal: controller.signal })) {
+        seen.push(item);
+        await expect.poll(() => sent.at(-1)?.rpc).toBe('end');
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        controller.abort();
+      }
+    })();
+    await expectCode(reading, 'E_CANCELLED');
+    expect(seen).toEqual([1]);
+  });
+
   it('ignores foreign and late messages', () => {
     const { client } = connect();
     for (const message of [null, 'text', 7, {}, { beat: true }]) expect(client.receive(message)).toBe(false);
