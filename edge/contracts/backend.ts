@@ -26,6 +26,8 @@ export interface LoadSpec {
   /** Layers on the GPU; 0 on a CPU. */
   readonly gpuLayers: number;
   readonly embedding?: EmbeddingProfile;
+  /** Folder of the library's build that the provider names, when it was built on this device; absent for the packaged one. */
+  readonly localBuild?: string;
 }
 
 /** What a loaded engine says of itself. */

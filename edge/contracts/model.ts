@@ -17,7 +17,9 @@ export type ModelSource =
   | { readonly kind: 'npm'; readonly package: string; readonly path: string }
   | { readonly kind: 'https'; readonly url: string }
   /** A file on this machine; absolute, or relative to the folder of the card. */
-  | { readonly kind: 'file'; readonly path: string };
+  | { readonly kind: 'file'; readonly path: string }
+  /** Made on this device from the weights of another variant of the same card, by llama.cpp's quantiser; `to` is a name such as `Q8_0`. */
+  | { readonly kind: 'derived'; readonly from: string; readonly to: string };
 
 /** One file inside a wheel. */
 export interface PypiFile {
@@ -53,6 +55,10 @@ export interface ModelVariant {
   /** Quality relative to the full-precision model, 0..1 (1 = lossless). Source in `qualitySource`. */
   readonly quality: number;
   readonly qualitySource?: string;
+  /** True when no input of the graph has a free dimension: what the Apple Neural Engine asks for, with floating-point weights. */
+  readonly staticShapes?: boolean;
+  /** Fetched together with the card's first variant, so that the device can choose by measuring. */
+  readonly isDefault?: boolean;
   readonly files: readonly ModelFile[];
 }
 
@@ -73,7 +79,24 @@ export interface ArchitectureProfile {
   readonly hiddenSize: number;
   /** Key-value cache bytes a token at F16; 0 for encoders. */
   readonly kvBytesPerToken: number;
+  /** Entries of the vocabulary. */
+  readonly vocabularySize?: number;
+  /** Width of the feed-forward layers. */
+  readonly feedForwardSize?: number;
+  /** Attention heads of a layer. */
+  readonly attentionHeads?: number;
 }
+
+/**
+ * A known answer of a model: proves that engine, file, tokenizer and provider fit together. Answers of all variants must pass.
+ * `vector` is base64 of signed bytes, the reference scaled so that its largest component is 127; a cosine of at least 0.99 passes.
+ * A continuation is greedy. A tensor case fills every input with `(i % 17) / 17` and compares the first values of each named output.
+ */
+export type GoldenCase =
+  | { readonly kind: 'vector'; readonly text: string; readonly vector: string }
+  | { readonly kind: 'continuation'; readonly prompt: string; readonly startsWith: string }
+  | { readonly kind: 'scores'; readonly query: string; readonly better: string; readonly worse: string }
+  | { readonly kind: 'tensor'; readonly outputs: Readonly<Record<string, readonly number[]>>; readonly tolerance: number };
 
 /** One model: `models/catalog/<id>.json`. */
 export interface ModelCard {
@@ -99,6 +122,8 @@ export interface ModelCard {
   readonly verified: boolean;
   readonly architecture: ArchitectureProfile;
   readonly embedding?: EmbeddingProfile;
+  /** Without any, a loaded model is only seen to answer. */
+  readonly golden?: readonly GoldenCase[];
   readonly variants: readonly ModelVariant[];
 }
 

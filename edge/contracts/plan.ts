@@ -17,6 +17,7 @@ export const REJECTION_CODES = [
   'format-mismatch',
   'mem-exceeds',
   'ctx-exceeds-train',
+  'lossy',
   'not-downloaded',
   'probe-crashed',
   'quarantined',
@@ -46,22 +47,75 @@ export interface MemoryEstimate {
   readonly totalBytes: number;
 }
 
-/** How fast one variant really ran; beats every estimate for the same key. Taken on a device that was neither loaded nor throttled. */
+/**
+ * What the speed of a task is told in, all per second: `prefill` prompt tokens, `decode` completion tokens of one sequence, `short` and `long`
+ * texts of 16 and of 128 tokens, one text a call, `runs` whole runs of a graph.
+ */
+export const TASK_RATES = {
+  generate: ['prefill', 'decode'],
+  embed: ['short', 'long'],
+  classify: ['short', 'long'],
+  rerank: ['short', 'long'],
+  tensor: ['runs'],
+} as const satisfies Readonly<Record<Task, readonly string[]>>;
+export type RateName = (typeof TASK_RATES)[Task][number];
+export type Rates = Readonly<Partial<Record<RateName, number>>>;
+
+/**
+ * Work of one typical call, in the units of {@link TASK_RATES}: a question with some context and an answer of a few sentences; a question and
+ * a passage. The seconds it takes are what candidates are compared by.
+ */
+export const TYPICAL_CALL = {
+  generate: { prefill: 256, decode: 64 },
+  embed: { short: 1, long: 1 },
+  classify: { short: 1, long: 1 },
+  rerank: { short: 1, long: 1 },
+  tensor: { runs: 1 },
+} as const satisfies Readonly<Record<Task, Rates>>;
+
+/** How one candidate really ran here; beats every estimate for the same key. Taken on a device that was neither loaded nor throttled. */
 export interface Measurement {
   /** SHA-256 of the weights. */
   readonly modelSha256: string;
   readonly variant: string;
   readonly backend: BackendId;
-  /** Version of the native library; absent in records of backends that cannot tell. */
-  readonly backendVersion?: string;
+  /** Version of the native library. */
+  readonly backendVersion: string;
   readonly provider: string;
   readonly threads: number;
   /** `DeviceProfile.fingerprint` of the device it was taken on. */
   readonly fingerprint: string;
-  /** In the unit of {@link Candidate.speed}. */
-  readonly speed: number;
+  /** Medians. */
+  readonly rates: Rates;
+  /** From the start of the engine's process until the model was loaded. */
+  readonly loadMs: number;
+  /** Resident memory of the engine's process after the runs, in bytes. */
+  readonly residentBytes: number;
+  /** Energy of one {@link TYPICAL_CALL} where the machine has a meter, in joules: of the whole package, idle power taken off. */
+  readonly joules?: number;
   /** Milliseconds since 1970. */
   readonly atMs: number;
+}
+
+/** A llama.cpp that was built on this device (`nearside tune`). */
+export interface LocalBuild {
+  readonly backend: 'llama';
+  /** What it appears as in plans. */
+  readonly provider: 'cpu-tuned' | 'cuda-tuned';
+  /** Absolute folder of the binaries. */
+  readonly folder: string;
+  /** Release of llama.cpp, such as `b9133`. */
+  readonly release: string;
+  /** `DeviceProfile.fingerprint` of the device it was built on: elsewhere it may not run. */
+  readonly fingerprint: string;
+}
+
+export interface CandidateEstimate {
+  /** Those of {@link TASK_RATES} for the task. */
+  readonly rates: Readonly<Partial<Record<RateName, Estimate>>>;
+  /** Seconds of one {@link TYPICAL_CALL}; its source is the weakest of the rates'. */
+  readonly callSeconds: Estimate;
+  readonly memory: MemoryEstimate;
 }
 
 /** One way to run one task here. */
@@ -76,9 +130,9 @@ export interface Candidate {
   readonly threads: number;
   /** Empty for a candidate that may run. */
   readonly reasons: readonly Rejection[];
-  readonly memory: MemoryEstimate;
-  /** Decode tokens/s for `generate`, texts/s of 128 tokens for the others. */
-  readonly speed: Estimate;
+  readonly estimate: CandidateEstimate;
+  /** The measurement that the estimate rests on; `null` when this candidate was never measured here. */
+  readonly measured: Measurement | null;
   readonly quality: number;
   readonly downloaded: boolean;
 }

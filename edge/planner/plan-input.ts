@@ -1,6 +1,6 @@
 import type { DeviceProfile } from '#edge/contracts/hardware.ts';
 import type { ModelCard, StoredVariant, Task } from '#edge/contracts/model.ts';
-import type { Measurement, PlanProfile } from '#edge/contracts/plan.ts';
+import type { LocalBuild, Measurement, PlanProfile } from '#edge/contracts/plan.ts';
 
 /** A candidate that failed and is not tried again for a while. */
 export interface Quarantine {
@@ -43,6 +43,9 @@ export interface PlanInput {
   readonly cards: readonly ModelCard[];
   readonly stored: readonly StoredVariant[];
   readonly measurements: readonly Measurement[];
+  readonly localBuilds: readonly LocalBuild[];
+  /** Candidate that serves now: another one must be clearly faster to take its place. */
+  readonly current?: string;
   readonly quarantined: readonly Quarantine[];
   /** Milliseconds since 1970; decides which quarantines and measurements are over. */
   readonly nowMs: number;

@@ -164,6 +164,7 @@ export class EdgeRuntime implements RuntimePort {
       cards: this.#store.catalog.cards,
       stored: this.#store.list(),
       measurements: [],
+      localBuilds: [],
       quarantined: options.quarantined ?? this.#pool.quarantined,
       nowMs: Date.now(),
       settings: { threads, memoryBytes, contextTokens, ...(options.preferred ? { preferredModel: options.preferred } : {}) },

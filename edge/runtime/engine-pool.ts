@@ -61,7 +61,7 @@ export class EnginePool {
     let expectedBytes = 0;
     for (const { candidate, host } of this.#engines) {
       residentBytes += host.status.residentBytes;
-      expectedBytes += Math.max(0, candidate.memory.totalBytes - host.status.residentBytes);
+      expectedBytes += Math.max(0, candidate.estimate.memory.totalBytes - host.status.residentBytes);
     }
     return { residentBytes, expectedBytes };
   }
@@ -249,14 +249,14 @@ export class EnginePool {
       .filter(({ state, leases }) => state === 'ready' && leases === 0)
       .sort((a, b) => a.lastUsedAt - b.lastUsedAt);
     const reclaimableBytes = idle.reduce(
-      (sum, { candidate, host }) => sum + Math.max(candidate.memory.totalBytes, host.status.residentBytes),
+      (sum, { candidate, host }) => sum + Math.max(candidate.estimate.memory.totalBytes, host.status.residentBytes),
       0,
     );
     const couldFit = plan.candidates.some(
-      ({ reasons, memory }) =>
+      ({ reasons, estimate }) =>
         reasons.length > 0 &&
         reasons.every(({ code }) => code === 'mem-exceeds') &&
-        memory.totalBytes <= plan.budgetBytes + reclaimableBytes,
+        estimate.memory.totalBytes <= plan.budgetBytes + reclaimableBytes,
     );
     const victim = idle[0];
     if (!victim || !couldFit) return false;

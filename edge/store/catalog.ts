@@ -67,6 +67,7 @@ const source = z.discriminatedUnion('kind', [
   }),
   z.strictObject({ kind: z.literal('https'), url: z.url({ protocol: /^https?$/ }) }),
   z.strictObject({ kind: z.literal('file'), path: z.string().min(1) }),
+  z.strictObject({ kind: z.literal('derived'), from: id, to: z.string().regex(/^\w+$/, 'a quantisation such as "Q8_0"') }),
 ]);
 
 const content = z.strictObject({
@@ -98,6 +99,8 @@ const variant = z.strictObject({
   bitsPerWeight: amount.positive(),
   quality: amount.max(1),
   qualitySource: z.string().exactOptional(),
+  staticShapes: z.boolean().exactOptional(),
+  isDefault: z.boolean().exactOptional(),
   files: z
     .array(file)
     .min(1)
@@ -105,6 +108,17 @@ const variant = z.strictObject({
     .refine((files) => new Set(files.map(({ role }) => role)).size === files.length, 'one file a role')
     .readonly(),
 });
+
+const goldenCase = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('vector'), text: z.string().min(1), vector: z.base64().min(1) }),
+  z.strictObject({ kind: z.literal('continuation'), prompt: z.string().min(1), startsWith: z.string().min(1) }),
+  z.strictObject({ kind: z.literal('scores'), query: z.string().min(1), better: z.string().min(1), worse: z.string().min(1) }),
+  z.strictObject({
+    kind: z.literal('tensor'),
+    outputs: z.record(z.string(), z.array(z.number()).min(1).readonly()),
+    tolerance: amount.positive(),
+  }),
+]);
 
 const card = z
   .strictObject({
@@ -121,7 +135,14 @@ const card = z
     recommendedMemoryBytes: count.positive(),
     isDefault: z.boolean(),
     verified: z.boolean(),
-    architecture: z.strictObject({ layers: count, hiddenSize: count, kvBytesPerToken: count }),
+    architecture: z.strictObject({
+      layers: count,
+      hiddenSize: count,
+      kvBytesPerToken: count,
+      vocabularySize: count.exactOptional(),
+      feedForwardSize: count.exactOptional(),
+      attentionHeads: count.exactOptional(),
+    }),
     embedding: z
       .strictObject({
         dimensions: count.positive(),
@@ -131,6 +152,7 @@ const card = z
         passagePrefix: z.string(),
       })
       .exactOptional(),
+    golden: z.array(goldenCase).min(1).readonly().exactOptional(),
     variants: z
       .array(variant)
       .min(1)

@@ -127,6 +127,7 @@ async function specOf(config: Config, task: Task, model: string): Promise<LoadSp
     cards: catalog.cards,
     stored: store.list(),
     measurements: [],
+    localBuilds: [],
     quarantined: [],
     nowMs: Date.now(),
     settings: { threads, memoryBytes, contextTokens },

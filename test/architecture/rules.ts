@@ -24,9 +24,11 @@ export const FOLDER_RULES: readonly FolderRule[] = [
   { folder: 'edge/backends/tflite', may: BASE },
   { folder: 'edge/backends/llama', may: BASE },
   { folder: 'edge/backends/fake', may: BASE },
+  { folder: 'edge/calibration', may: [...BASE, 'edge/hardware', 'edge/planner', 'edge/backends', 'edge/storage'] },
+  { folder: 'edge/builds', may: [...BASE, 'edge/hardware', 'edge/storage'] },
   {
     folder: 'edge/runtime',
-    may: [...BASE, 'edge/hardware', 'edge/planner', 'edge/backends', 'edge/store', 'edge/storage'],
+    may: [...BASE, 'edge/hardware', 'edge/planner', 'edge/backends', 'edge/builds', 'edge/calibration', 'edge/store', 'edge/storage'],
     mayTypes: ['edge/config'],
   },
   { folder: 'edge/telemetry', may: [...BASE, 'edge/storage'], mayTypes: ['edge/config'] },

@@ -43,6 +43,7 @@ export function inputFor(device: DeviceProfile, changes: Partial<PlanInput> = {}
     cards,
     stored: storeAll(cards),
     measurements: [],
+    localBuilds: [],
     quarantined: [],
     nowMs: NOW_MS,
     settings: { threads: 0, memoryBytes: 0, contextTokens: 2048, preferredModel: CHAT },
