@@ -4,7 +4,7 @@ import type { CallOptions, LoadSpec } from '#edge/contracts/backend.ts';
 import type { EmbedRequest, EmbedResponse } from '#edge/contracts/embed.ts';
 import type { GenerateRequest } from '#edge/contracts/generate.ts';
 import type { DeviceProfile } from '#edge/contracts/hardware.ts';
-import { type ModelCard, TASKS, type Task } from '#edge/contracts/model.ts';
+import { TASKS, type Task } from '#edge/contracts/model.ts';
 import type { ReplyPart } from '#edge/contracts/parts.ts';
 import type { Plan } from '#edge/contracts/plan.ts';
 import type { EngineStatus, ModelSummary, RuntimePort } from '#edge/contracts/runtime.ts';
@@ -15,9 +15,11 @@ import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { probeDevice } from '#edge/hardware/device-profile.ts';
 import { makePlan } from '#edge/planner/make-plan.ts';
-import type { EngineMemory, Quarantine } from '#edge/planner/plan-input.ts';
+import type { EngineMemory, PlanInput, Quarantine } from '#edge/planner/plan-input.ts';
+import { variantOf } from '#edge/store/catalog.ts';
 import type { ModelStore } from '#edge/store/model-store.ts';
 import { EnginePool } from './engine-pool.ts';
+import { parseModelName } from './model-name.ts';
 
 export interface EdgeRuntimeDependencies {
   readonly config: Pick<Config, 'runtime' | 'environment'>;
@@ -100,7 +102,27 @@ export class EdgeRuntime implements RuntimePort {
 
   /** How this device would run a task, with every model of the catalog that does it as a candidate. */
   async plan(task: Task): Promise<Plan> {
-    return this.#plan(task, { preferred: this.#defaultModel(task), memory: this.#pool.memory });
+    return makePlan(await this.planInput(task));
+  }
+
+  /** All that a plan for the task depends on, here and now; `changes` replace parts of it. */
+  async planInput(task: Task, changes: Partial<PlanInput> = {}): Promise<PlanInput> {
+    const { profile, threads, memoryBytes, contextTokens } = this.#config.runtime;
+    const preferredModel = this.#defaultModel(task);
+    return {
+      task,
+      profile,
+      device: await this.device(),
+      cards: this.#store.catalog.cards,
+      stored: this.#store.list(),
+      measurements: [],
+      localBuilds: [],
+      quarantined: this.#pool.quarantined,
+      nowMs: Date.now(),
+      settings: { threads, memoryBytes, contextTokens, ...(preferredModel ? { preferredModel } : {}) },
+      engineMemory: this.#pool.memory,
+      ...changes,
+    };
   }
 
   /** The hardware this runtime plans for. */
@@ -114,7 +136,7 @@ export class EdgeRuntime implements RuntimePort {
     await this.#pool[Symbol.asyncDispose]();
   }
 
-  /** A model id of the catalog, from an id or a task name. */
+  /** `model` or `model:variant` of the catalog, from one of them or a task name; either is on this device. */
   #resolve(name: string): string {
     const task = TASKS.find((known) => known === name);
     const id = task ? this.#defaultModel(task) : name;
@@ -123,13 +145,13 @@ export class EdgeRuntime implements RuntimePort {
         what: `there is no default model for the task "${name}"`,
         hint: 'Name a model of "nearside list".',
       });
-    const card: ModelCard = this.#store.catalog.get(id);
-    if (!this.#store.find(card.id))
+    const { model, variant } = parseModelName(id);
+    if (!this.#store.find(model, variant))
       throw new EdgeError('E_MODEL_NOT_STORED', {
-        what: `model "${card.id}" is not on this device`,
-        hint: `Fetch it with "nearside pull ${card.id}".`,
+        what: `model "${id}" is not on this device`,
+        hint: `Fetch it with "nearside pull ${model}${variant === undefined ? '' : ` --variant ${variant}`}".`,
       });
-    return card.id;
+    return id;
   }
 
   #defaultModel(task: Task): string | undefined {
@@ -137,38 +159,18 @@ export class EdgeRuntime implements RuntimePort {
     return models[task];
   }
 
-  async #planModel(model: string, quarantined: readonly Quarantine[], memory: EngineMemory): Promise<{ plan: Plan; loadSpec?: LoadSpec }> {
+  async #planModel(
+    name: string,
+    quarantined: readonly Quarantine[],
+    engineMemory: EngineMemory,
+  ): Promise<{ plan: Plan; loadSpec?: LoadSpec }> {
+    const { model, variant } = parseModelName(name);
     const card = this.#store.catalog.get(model);
     // Engines that were loaded or unloaded a moment ago changed what memory is left.
     this.#profile = undefined;
-    const plan = await this.#plan(card.task, { model, quarantined, memory });
+    const wanted = variant === undefined ? card : { ...card, variants: [variantOf(card, variant)] };
+    const plan = makePlan(await this.planInput(card.task, { model, cards: [wanted], quarantined, engineMemory }));
     const stored = plan.chosen && this.#store.find(model, plan.chosen.variant);
     return plan.loadSpec && stored ? { plan, loadSpec: { ...plan.loadSpec, stored } } : { plan };
-  }
-
-  async #plan(
-    task: Task,
-    options: {
-      readonly model?: string;
-      readonly preferred?: string | undefined;
-      readonly quarantined?: readonly Quarantine[];
-      readonly memory: EngineMemory;
-    },
-  ): Promise<Plan> {
-    const { profile, threads, memoryBytes, contextTokens } = this.#config.runtime;
-    return makePlan({
-      task,
-      ...(options.model ? { model: options.model } : {}),
-      profile,
-      device: await this.device(),
-      cards: this.#store.catalog.cards,
-      stored: this.#store.list(),
-      measurements: [],
-      localBuilds: [],
-      quarantined: options.quarantined ?? this.#pool.quarantined,
-      nowMs: Date.now(),
-      settings: { threads, memoryBytes, contextTokens, ...(options.preferred ? { preferredModel: options.preferred } : {}) },
-      engineMemory: options.memory,
-    });
   }
 }

@@ -10,10 +10,11 @@ import type { Logger } from '#edge/core/log.ts';
 import { Pool } from '#edge/core/pool.ts';
 import type { ChildExit } from '#edge/core/process/child.ts';
 import type { EngineMemory, Quarantine } from '#edge/planner/plan-input.ts';
+import { parseModelName } from './model-name.ts';
 
 export interface EnginePoolDependencies {
-  /** Plans one model, leaving the quarantined candidates out. */
-  readonly plan: (model: string, quarantined: readonly Quarantine[], memory: EngineMemory) => Promise<{ plan: Plan; loadSpec?: LoadSpec }>;
+  /** Plans one model, or one variant of it (`model:variant`), leaving the quarantined candidates out. */
+  readonly plan: (name: string, quarantined: readonly Quarantine[], memory: EngineMemory) => Promise<{ plan: Plan; loadSpec?: LoadSpec }>;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly idleUnloadMs: number;
   readonly deadlineMs: number;
@@ -28,6 +29,8 @@ export interface EngineLease {
 }
 
 interface PooledEngine {
+  /** What it was asked for as: `model` or `model:variant`. */
+  readonly name: string;
   readonly model: string;
   readonly host: EngineHost;
   readonly candidate: Candidate;
@@ -72,8 +75,8 @@ export class EnginePool {
     return this.#quarantined;
   }
 
-  isLoaded(model: string): boolean {
-    return this.#ready(model)?.host.status.info !== undefined;
+  isLoaded(name: string): boolean {
+    return this.#ready(name)?.host.status.info !== undefined;
   }
 
   status(): readonly EngineStatus[] {
@@ -84,19 +87,20 @@ export class EnginePool {
   }
 
   /**
-   * Lends the engine of a model, which is loaded when it is lent for the first time.
+   * Lends the engine of a model (`model`, or `model:variant` where only that variant will do), which is loaded when it is lent
+   * for the first time.
    * @throws EdgeError `E_NO_CANDIDATE` with every reason, the load error of the last candidate, or `E_CANCELLED`; giving up
    * does not stop the load for others.
    */
-  async acquire(model: string, signal?: AbortSignal): Promise<EngineLease> {
+  async acquire(name: string, signal?: AbortSignal): Promise<EngineLease> {
     for (;;) {
       if (this.#closed) throw shuttingDown();
-      throwIfAborted(signal, `loading ${model}`);
-      const engine = this.#ready(model);
+      throwIfAborted(signal, `loading ${name}`);
+      const engine = this.#ready(name);
       if (engine) return this.#lend(engine);
-      const load = this.#loads.get(model) ?? this.#load(model).finally(() => this.#loads.delete(model));
-      this.#loads.set(model, load);
-      await orAborted(load, signal, `loading ${model}`);
+      const load = this.#loads.get(name) ?? this.#load(name).finally(() => this.#loads.delete(name));
+      this.#loads.set(name, load);
+      await orAborted(load, signal, `loading ${name}`);
     }
   }
 
@@ -106,8 +110,13 @@ export class EnginePool {
     await Promise.allSettled(this.#loads.values());
   }
 
-  #ready(model: string): PooledEngine | undefined {
-    return [...this.#engines].find((engine) => engine.model === model && engine.state === 'ready');
+  /** An engine that serves the name; without a variant any of the model's will do, but the one that was planned for it comes first. */
+  #ready(name: string): PooledEngine | undefined {
+    const { model, variant } = parseModelName(name);
+    const fitting = [...this.#engines].filter(
+      (engine) => engine.state === 'ready' && engine.model === model && (variant === undefined || engine.candidate.variant === variant),
+    );
+    return fitting.find((engine) => engine.name === name) ?? fitting[0];
   }
 
   #lend(engine: PooledEngine): EngineLease {
@@ -136,18 +145,18 @@ export class EnginePool {
     void this.#end(engine).catch((error) => this.#dependencies.log.error('engine did not end', { model: engine.model, error }));
   }
 
-  async #load(model: string): Promise<void> {
+  async #load(name: string): Promise<void> {
     let failed: { readonly id: string; readonly error: EdgeError } | undefined;
     for (;;) {
-      const { engine, plan } = await this.#admit(model);
-      if (!engine) throw failed?.error ?? noCandidate(model, plan);
+      const { engine, plan } = await this.#admit(name);
+      if (!engine) throw failed?.error ?? noCandidate(name, plan);
       const { id } = engine.candidate;
-      if (failed) this.#reportFallback(model, failed.id, id, failed.error.code, failed.error.message);
+      if (failed) this.#reportFallback(engine.model, failed.id, id, failed.error.code, failed.error.message);
       try {
         return await this.#start(engine);
       } catch (cause) {
         await this.#end(engine);
-        const error = EdgeError.from(cause, `cannot load ${model}`);
+        const error = EdgeError.from(cause, `cannot load ${name}`);
         // A damaged file or the end of the device says nothing about the candidate.
         if (error.code === 'E_MODEL_CORRUPT' || error.code === 'E_SHUTTING_DOWN') throw error;
         failed = { id, error };
@@ -157,17 +166,17 @@ export class EnginePool {
   }
 
   /** Plans a model, makes room for it, and counts its memory as taken; no engine when the plan has no candidate. */
-  async #admit(model: string): Promise<{ readonly engine?: PooledEngine; readonly plan: Plan }> {
+  async #admit(name: string): Promise<{ readonly engine?: PooledEngine; readonly plan: Plan }> {
     using _turn = await this.#admission.acquire();
     for (;;) {
-      const { plan, loadSpec } = await this.#dependencies.plan(model, this.quarantined, this.memory);
+      const { plan, loadSpec } = await this.#dependencies.plan(name, this.quarantined, this.memory);
       if (this.#closed) throw shuttingDown();
-      if (plan.chosen && loadSpec) return { engine: this.#register(model, plan.chosen, loadSpec), plan };
+      if (plan.chosen && loadSpec) return { engine: this.#register(name, plan.chosen, loadSpec), plan };
       if (!(await this.#makeRoom(plan))) return { plan };
     }
   }
 
-  #register(model: string, candidate: Candidate, spec: LoadSpec): PooledEngine {
+  #register(name: string, candidate: Candidate, spec: LoadSpec): PooledEngine {
     const { environment, idleUnloadMs, deadlineMs, log } = this.#dependencies;
     const host = new EngineHost({
       spec,
@@ -177,7 +186,15 @@ export class EnginePool {
       idleStopMs: idleUnloadMs,
       onCrash: (exit) => this.#onCrash(engine, exit),
     });
-    const engine: PooledEngine = { model, host, candidate, state: 'loading', leases: 0, lastUsedAt: performance.now() };
+    const engine: PooledEngine = {
+      name,
+      model: candidate.model,
+      host,
+      candidate,
+      state: 'loading',
+      leases: 0,
+      lastUsedAt: performance.now(),
+    };
     this.#engines.add(engine);
     return engine;
   }
@@ -214,9 +231,9 @@ export class EnginePool {
 
   /** Gives up on a candidate that keeps crashing, but only when the plan has another one. */
   async #fallBack(engine: PooledEngine, exit: ChildExit): Promise<void> {
-    const { model, candidate } = engine;
+    const { name, model, candidate } = engine;
     const reason = `crashed ${CRASHES_BEFORE_FALLBACK} times`;
-    const { plan } = await this.#dependencies.plan(model, [...this.quarantined, quarantineOf(candidate.id, reason)], {
+    const { plan } = await this.#dependencies.plan(name, [...this.quarantined, quarantineOf(candidate.id, reason)], {
       residentBytes: 0,
       expectedBytes: 0,
     });
@@ -274,12 +291,13 @@ function shuttingDown(): EdgeError {
   return new EdgeError('E_SHUTTING_DOWN', { what: 'the device is stopping' });
 }
 
-function noCandidate(model: string, plan: Plan): EdgeError {
+function noCandidate(name: string, plan: Plan): EdgeError {
+  const { model } = parseModelName(name);
   const reasons = plan.candidates
     .filter((candidate) => candidate.model === model)
     .map((candidate) => `${candidate.id}: ${candidate.reasons.map((reason) => `${reason.code} (${reason.detail})`).join(', ')}`);
   return new EdgeError('E_NO_CANDIDATE', {
-    what: `no engine can run ${model} here`,
+    what: `no engine can run ${name} here`,
     expected: 'at least one candidate without an objection',
     found: reasons.join('; ') || 'no candidate at all',
     details: { reasons },

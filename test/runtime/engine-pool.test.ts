@@ -31,6 +31,7 @@ interface Choice {
   readonly id: string;
   readonly file: string;
   readonly bytes?: number;
+  readonly variant?: string;
   readonly rejected?: RejectionCode;
 }
 
@@ -38,14 +39,18 @@ function candidateOf(model: string, choice: Choice): Candidate {
   return {
     id: choice.id,
     model,
-    variant: 'v',
+    variant: choice.variant ?? 'v',
     format: 'gguf',
     backend: 'fake',
     provider: 'cpu',
     threads: 1,
     reasons: choice.rejected ? [{ code: choice.rejected, detail: 'for the test' }] : [],
-    memory: { weightsBytes: 0, kvBytes: 0, computeBytes: 0, runtimeBytes: 0, totalBytes: choice.bytes ?? 1 },
-    speed: { value: 1, source: 'predicted', confidence: 0.4 },
+    estimate: {
+      rates: {},
+      callSeconds: { value: 1, source: 'predicted', confidence: 0.4 },
+      memory: { weightsBytes: 0, kvBytes: 0, computeBytes: 0, runtimeBytes: 0, totalBytes: choice.bytes ?? 1 },
+    },
+    measured: null,
     quality: 1,
     downloaded: true,
   };
@@ -66,10 +71,11 @@ function specOf(model: string, choice: Choice): LoadSpec {
 /** A pool whose planner takes the first choice that is neither quarantined nor over what is left of the budget. */
 function poolOf(choices: Readonly<Record<string, readonly Choice[]>>, budget = Number.POSITIVE_INFINITY): EnginePool {
   const pool = new EnginePool({
-    plan: async (model, quarantined, memory) => {
+    plan: async (name, quarantined, memory) => {
+      const [model = ''] = name.split(':');
       const budgetBytes = budget - memory.residentBytes - memory.expectedBytes;
       await new Promise((resolve) => setTimeout(resolve, 20));
-      const candidates = (choices[model] ?? []).map((choice) => {
+      const candidates = (choices[name] ?? []).map((choice) => {
         const isOut = quarantined.some((entry) => entry.candidateId === choice.id);
         const rejected = isOut ? 'quarantined' : (choice.bytes ?? 1) > budgetBytes ? 'mem-exceeds' : undefined;
         return { choice, candidate: candidateOf(model, rejected ? { ...choice, rejected } : choice) };
@@ -112,6 +118,21 @@ const twoOfSix = (name: string): EnginePool =>
   );
 
 describe('EnginePool', () => {
+  it('serves a variant by name from the engine that has it, and loads another beside it', async () => {
+    const pool = poolOf({
+      a: [{ id: 'a/1', file: modelFile('variant1'), variant: 'int8' }],
+      'a:q8_0': [{ id: 'a/2', file: modelFile('variant2'), variant: 'q8_0' }],
+    });
+    using any = await pool.acquire('a');
+    using same = await pool.acquire('a:int8');
+    using other = await pool.acquire('a:q8_0');
+    expect(same.host).toBe(any.host);
+    expect(other.host).not.toBe(any.host);
+    using again = await pool.acquire('a');
+    expect(again.host).toBe(any.host);
+    expect(pool.isLoaded('a:fp16')).toBe(false);
+  });
+
   it('loads a model once for callers that come together, and says what it loaded', async () => {
     const pool = poolOf({ a: [{ id: 'a/1', file: modelFile('a') }] });
     const [first, second] = await Promise.all([pool.acquire('a'), pool.acquire('a')]);
