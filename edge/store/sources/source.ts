@@ -49,6 +49,8 @@ export function placeOf(source: ModelSource, { hubUrl }: SourceSettings): string
       return 'npm';
     case 'file':
       return source.path;
+    case 'derived':
+      return source.from;
   }
 }
 
@@ -69,6 +71,8 @@ export function describeSource(source: ModelSource): string {
     }
     case 'file':
       return `file:${source.path}`;
+    case 'derived':
+      return `derived:${source.from}>${source.to}`;
   }
 }
 
