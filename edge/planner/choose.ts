@@ -1,9 +1,10 @@
-import type { ModelCard, Task } from '#edge/contracts/model.ts';
+import type { ModelCard } from '#edge/contracts/model.ts';
 import type { Candidate, PlanProfile } from '#edge/contracts/plan.ts';
 import type { PlanInput } from './plan-input.ts';
 
-/** Speed below which a task is no fun: reading speed for text, an answer within a quarter of a second for the others. */
-const TARGETS: Readonly<Record<Task, number>> = { generate: 10, embed: 4, classify: 4, rerank: 4, tensor: 4 };
+/** Below this a task is no fun: reading speed for text, in tokens a second; a quarter of a second for every other call. */
+const TARGET_DECODE = 10;
+const TARGET_CALL_SECONDS = 0.25;
 const TARGET_MARGIN = 1.2;
 
 /** Loss below full precision that nobody notices. */
@@ -18,24 +19,23 @@ interface Subject {
 /** What counts, each as a number of which more is better. */
 const CRITERIA = {
   'preferred model': ({ candidate, input }) => Number(candidate.model === input.settings.preferredModel),
-  'target speed': ({ candidate, input }) =>
-    Number(candidate.speed.value * candidate.speed.confidence >= TARGETS[input.task] * TARGET_MARGIN),
+  'target speed': ({ candidate }) => Number(meetsTarget(candidate)),
   'acceptable quality': ({ candidate }) => Number(candidate.quality >= ACCEPTABLE_QUALITY),
   'model size': ({ card }) => card.parameters,
   quality: ({ candidate }) => candidate.quality,
-  speed: ({ candidate }) => candidate.speed.value,
-  'energy a step': ({ candidate }) => -candidate.memory.weightsBytes,
+  'call time': ({ candidate }) => -candidate.estimate.callSeconds.value,
+  'energy a step': ({ candidate }) => -candidate.estimate.memory.weightsBytes,
   'fewer threads': ({ candidate }) => -candidate.threads,
-  'less memory': ({ candidate }) => -candidate.memory.totalBytes,
+  'less memory': ({ candidate }) => -candidate.estimate.memory.totalBytes,
 } as const satisfies Readonly<Record<string, (subject: Subject) => number>>;
 
 export type Criterion = keyof typeof CRITERIA;
 
 /** The order in which each profile asks; the first difference decides, and equal candidates go by id. */
 export const PROFILE_ORDER: Readonly<Record<PlanProfile, readonly Criterion[]>> = {
-  latency: ['preferred model', 'target speed', 'acceptable quality', 'speed', 'quality', 'less memory'],
-  quality: ['preferred model', 'target speed', 'model size', 'quality', 'speed', 'less memory'],
-  battery: ['preferred model', 'target speed', 'acceptable quality', 'energy a step', 'fewer threads', 'speed', 'less memory'],
+  latency: ['preferred model', 'target speed', 'acceptable quality', 'call time', 'quality', 'less memory'],
+  quality: ['preferred model', 'target speed', 'model size', 'quality', 'call time', 'less memory'],
+  battery: ['preferred model', 'target speed', 'acceptable quality', 'energy a step', 'fewer threads', 'call time', 'less memory'],
 };
 
 /** Candidates best first: those that may run, then those that only need a download, then the rest by the number of reasons. */
@@ -46,6 +46,12 @@ export function rank(candidates: readonly Candidate[], input: PlanInput): readon
 /** The criterion that put `winner` before `loser`; undefined when only the id did. */
 export function decidingCriterion(winner: Candidate, loser: Candidate, input: PlanInput): Criterion | undefined {
   return PROFILE_ORDER[input.profile].find((criterion) => difference(criterion, winner, loser, input) !== 0);
+}
+
+/** With a margin, on the lower bound of what is known. */
+function meetsTarget({ estimate: { rates, callSeconds } }: Candidate): boolean {
+  if (rates.decode) return rates.decode.value * rates.decode.confidence >= TARGET_DECODE * TARGET_MARGIN;
+  return (callSeconds.value / callSeconds.confidence) * TARGET_MARGIN <= TARGET_CALL_SECONDS;
 }
 
 function hurdleOf({ reasons }: Candidate): number {

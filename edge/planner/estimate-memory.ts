@@ -29,6 +29,9 @@ const VOCABULARY_BY_FAMILY: Readonly<Record<string, number>> = {
   qwen: 151_936,
   phi: 200_064,
   gemma: 262_144,
+  'xlm-roberta': 250_002,
+  bert: 30_522,
+  nomic: 30_528,
 };
 const USUAL_VOCABULARY = 128_256;
 
@@ -81,7 +84,8 @@ function llamaComputeBytes({ card, contextTokens }: MemoryQuestion): number {
   return 4 * batch * (vocabulary + 8 * hiddenSize + 6 * hiddenSize);
 }
 
-function vocabularyOf(family: string): number {
+/** Entries of a family's vocabulary. */
+export function vocabularyOf(family: string): number {
   const name = family.toLowerCase();
   return Object.entries(VOCABULARY_BY_FAMILY).find(([prefix]) => name.startsWith(prefix))?.[1] ?? USUAL_VOCABULARY;
 }

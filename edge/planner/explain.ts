@@ -3,8 +3,8 @@ import { formatBytes } from '#edge/core/format.ts';
 import { ENGINE_BINARIES } from './binaries.ts';
 import { decidingCriterion } from './choose.ts';
 import { decodeBandwidth, stepOverheadSeconds } from './device-rates.ts';
-import { bytesPerToken } from './estimate-speed.ts';
 import type { PlanInput } from './plan-input.ts';
+import { bytesPerToken } from './predict-rates.ts';
 
 const MOST_REJECTIONS = 3;
 
@@ -14,7 +14,7 @@ export function explainChoice(ranked: readonly Candidate[], budgetBytes: number,
   if (!chosen) return explainNothing(ranked, input);
   const threads = chosen.threads === 1 ? '1 thread' : `${chosen.threads} threads`;
   const what = `${chosen.model} (${chosen.variant}) runs on ${labelOf(chosen)} with ${threads}`;
-  const need = `needs ${formatBytes(chosen.memory.totalBytes)} of ${formatBytes(budgetBytes)}`;
+  const need = `needs ${formatBytes(chosen.estimate.memory.totalBytes)} of ${formatBytes(budgetBytes)}`;
   const caveat = isVerified(chosen, input) ? '' : ' (this project has not run on such hardware yet)';
   const rejections = explainAlternatives(chosen, ranked);
   return `${what}: ${whyChosen(chosen, ranked, input)}, ${need} and should reach ${describeSpeed(chosen, input)}${caveat}${rejections}.`;
@@ -22,12 +22,13 @@ export function explainChoice(ranked: readonly Candidate[], budgetBytes: number,
 
 /** A table for people, one line a candidate, columns aligned. */
 export function planTable(plan: Plan): readonly string[] {
-  const header = ['', 'candidate', 'memory', 'speed', 'quality', 'reasons'];
+  const header = ['', 'candidate', 'memory', 'rates a second', 'a call', 'quality', 'reasons'];
   const rows = plan.candidates.map((candidate) => [
     markOf(candidate, plan),
     candidate.id,
-    formatBytes(candidate.memory.totalBytes),
-    `${formatNumber(candidate.speed.value)}/s ${candidate.speed.source}`,
+    formatBytes(candidate.estimate.memory.totalBytes),
+    describeRates(candidate),
+    `${formatSeconds(candidate.estimate.callSeconds.value)} ${candidate.estimate.callSeconds.source}`,
     candidate.quality.toFixed(2),
     candidate.reasons.map(({ code, detail }) => `${code}: ${detail}`).join('; '),
   ]);
@@ -62,10 +63,10 @@ function whyChosen(chosen: Candidate, ranked: readonly Candidate[], input: PlanI
 }
 
 function describeSpeed(chosen: Candidate, input: PlanInput): string {
-  const unit = input.task === 'generate' ? 'tokens/s' : 'texts/s of 128 tokens';
-  const number = `${formatNumber(chosen.speed.value)} ${unit}`;
-  if (chosen.speed.source === 'measured') return `${number}, as measured here`;
-  if (chosen.speed.source === 'extrapolated') return `${number}, extrapolated from another measurement of ${labelOf(chosen)} here`;
+  const { callSeconds } = chosen.estimate;
+  const number = `${formatSeconds(callSeconds.value)} a call (${describeRates(chosen)} a second)`;
+  if (callSeconds.source === 'measured') return `${number}, as measured here`;
+  if (callSeconds.source === 'extrapolated') return `${number}, extrapolated from another measurement of ${labelOf(chosen)} here`;
   const card = input.cards.find(({ id }) => id === chosen.model);
   const variant = card?.variants.find(({ id }) => id === chosen.variant);
   if (card?.task !== 'generate' || !variant) return `${number}, predicted from the instruction set`;
@@ -73,6 +74,12 @@ function describeSpeed(chosen: Candidate, input: PlanInput): string {
   const overheadMs = 1000 * stepOverheadSeconds(input.device, chosen.provider, card.architecture.layers);
   const read = `reading ${formatBytes(bytesPerToken(card, variant))} a token at ${formatNumber(rate)} GB/s`;
   return `${number}, predicted from ${read} and ${overheadMs.toFixed(1)} ms besides`;
+}
+
+function describeRates({ estimate }: Candidate): string {
+  return Object.entries(estimate.rates)
+    .map(([name, { value }]) => `${name} ${formatNumber(value)}`)
+    .join(', ');
 }
 
 /** Why the same file does not run on the other providers of its engine; missing hardware is told in one clause. */
@@ -112,4 +119,8 @@ function markOf(candidate: Candidate, plan: Plan): string {
 
 function formatNumber(value: number): string {
   return value >= 10 ? `${Math.round(value)}` : value.toFixed(1);
+}
+
+function formatSeconds(seconds: number): string {
+  return seconds >= 1 ? `${seconds.toFixed(1)} s` : `${formatNumber(seconds * 1000)} ms`;
 }

@@ -4,8 +4,9 @@ import type { ModelCard, ModelVariant, Task } from '#edge/contracts/model.ts';
 import type { Candidate } from '#edge/contracts/plan.ts';
 import { ENGINE_BINARIES, type EngineBinaries, providersOf } from './binaries.ts';
 import { estimateMemory } from './estimate-memory.ts';
-import { estimateSpeed, measuredThreads } from './estimate-speed.ts';
+import { estimateRates } from './estimate-rates.ts';
 import { judge } from './gates.ts';
+import { measuredThreads } from './measurements.ts';
 import type { PlanInput } from './plan-input.ts';
 
 /** Sequences a generator decodes side by side. */
@@ -68,6 +69,7 @@ function describe(run: Run, input: PlanInput, budgetBytes: number): Candidate {
   const stored = input.stored.find((one) => one.model === card.id && one.variant === variant.id);
   const contextTokens = contextOf(card, input);
   const memory = estimateMemory({ ...run, contextTokens, sequences: SEQUENCES });
+  const { rates, callSeconds, measured } = estimateRates(run, input);
   return {
     id,
     model: card.id,
@@ -77,8 +79,8 @@ function describe(run: Run, input: PlanInput, budgetBytes: number): Candidate {
     provider,
     threads,
     reasons: judge({ ...run, id, stored, contextTokens, sequences: SEQUENCES, memory, budgetBytes, input }),
-    memory,
-    speed: estimateSpeed(run, input),
+    estimate: { rates, callSeconds, memory },
+    measured,
     quality: variant.quality,
     downloaded: stored !== undefined,
   };

@@ -112,7 +112,7 @@ describe('explanation', () => {
 
   it('of the criterion that decided when there is no default', () => {
     const cards = [chatCard('small', 1e8, [{ files: weightsOf(1e8) }]), chatCard('large', 1e9, [{ files: weightsOf(6e8) }])];
-    expect(makePlan(inputFor(vm, { cards, settings })).because).toContain('it comes before large/v0/llama/cpu/t2 by speed');
+    expect(makePlan(inputFor(vm, { cards, settings })).because).toContain('it comes before large/v0/llama/cpu/t2 by call time');
     expect(makePlan(inputFor(vm, { cards, settings, profile: 'quality' })).because).toContain(
       'it comes before small/v0/llama/cpu/t2 by model size',
     );

@@ -59,27 +59,46 @@ describe('speed', () => {
     modelSha256: sha256,
     variant: 'q4_1',
     backend: 'llama',
+    backendVersion: 'b1',
     provider: 'cpu',
     threads: 2,
     fingerprint: vm.fingerprint,
-    speed: 60,
+    rates: { prefill: 256, decode: 64 },
+    loadMs: 500,
+    residentBytes: 300 * MIB,
     atMs: NOW_MS - 1000,
   };
 
-  it('is predicted within a factor of two of what this kind of machine did', () => {
-    const chat = makePlan(inputFor(vm)).chosen?.speed;
-    expect(chat).toMatchObject({ source: 'predicted', confidence: 0.4 });
-    // llama-bench: 124 tokens/s with two threads. e5-small-v2 in ONNX Runtime: 16.2 ms a text of 128 tokens.
-    expect((chat?.value ?? 0) / 124).toBeGreaterThan(0.5);
-    expect((chat?.value ?? 0) / 124).toBeLessThan(2);
-    const texts = makePlan(inputFor(vm, { task: 'embed' })).chosen?.speed.value ?? 0;
-    expect(texts / 61.7).toBeGreaterThan(0.5);
-    expect(texts / 61.7).toBeLessThan(2);
+  // What this kind of machine did, alone in its process: llama-bench; e5-small-v2 in ONNX Runtime, 16 and 128 tokens.
+  it.each([
+    ['generate', 'prefill', 300],
+    ['generate', 'decode', 124],
+    ['embed', 'short', 312],
+    ['embed', 'long', 62],
+  ] as const)('of %s predicts %s within a factor of two of the %i a second measured', (task, name, measured) => {
+    const rate = makePlan(inputFor(vm, { task, cards: [cardOf(task === 'generate' ? CHAT : RETRIEVAL)] })).chosen?.estimate.rates[name];
+    expect(rate).toMatchObject({ source: 'predicted', confidence: 0.4 });
+    expect((rate?.value ?? 0) / measured).toBeGreaterThan(0.5);
+    expect((rate?.value ?? 0) / measured).toBeLessThan(2);
   });
 
   it('is the latest valid measurement when there is one', () => {
-    const measurements = [{ ...measurement, speed: 10, atMs: NOW_MS - DAY_MS }, measurement];
-    expect(makePlan(inputFor(vm, { measurements })).chosen?.speed).toEqual({ value: 60, source: 'measured', confidence: 0.95 });
+    const measurements = [{ ...measurement, rates: { prefill: 1, decode: 1 }, atMs: NOW_MS - DAY_MS }, measurement];
+    const chosen = makePlan(inputFor(vm, { measurements })).chosen;
+    expect(chosen?.measured).toEqual(measurement);
+    expect(chosen?.estimate.rates).toEqual({
+      prefill: { value: 256, source: 'measured', confidence: 0.95 },
+      decode: { value: 64, source: 'measured', confidence: 0.95 },
+    });
+    expect(chosen?.estimate.callSeconds).toEqual({ value: 2, source: 'measured', confidence: 0.95 });
+  });
+
+  it('is only as sure as the rate that was not measured', () => {
+    const measurements = [{ ...measurement, rates: { decode: 64 } }];
+    const estimate = makePlan(inputFor(vm, { measurements })).chosen?.estimate;
+    expect(estimate?.rates.decode?.source).toBe('measured');
+    expect(estimate?.rates.prefill?.source).toBe('predicted');
+    expect(estimate?.callSeconds.source).toBe('predicted');
   });
 
   it.each([
@@ -88,24 +107,25 @@ describe('speed', () => {
     ['of another provider', { provider: 'cuda' }],
     ['of a file that is not stored', { modelSha256: 'other' }],
   ])('ignores a measurement %s', (_, changes) => {
-    const measurements = [{ ...measurement, ...changes }];
-    expect(makePlan(inputFor(vm, { measurements })).chosen?.speed.source).toBe('predicted');
+    const chosen = makePlan(inputFor(vm, { measurements: [{ ...measurement, ...changes }] })).chosen;
+    expect(chosen).toMatchObject({ measured: null, estimate: { callSeconds: { source: 'predicted' } } });
   });
 
   it('is extrapolated from another model on the same engine', () => {
     const twice = chatCard('chat-twice', 3e8, [{ files: weightsOf(200_000_000) }]);
     const cards = [card, twice];
-    const before = makePlan(inputFor(vm, { cards, model: 'chat-twice' })).chosen?.speed;
-    const own = makePlan(inputFor(vm, { cards })).chosen?.speed.value ?? 0;
-    const after = makePlan(inputFor(vm, { cards, model: 'chat-twice', measurements: [{ ...measurement, speed: own / 2 }] })).chosen?.speed;
+    const before = makePlan(inputFor(vm, { cards, model: 'chat-twice' })).chosen?.estimate.rates.decode;
+    const own = makePlan(inputFor(vm, { cards })).chosen?.estimate.rates.decode?.value ?? 0;
+    const measurements = [{ ...measurement, rates: { decode: own / 2 } }];
+    const after = makePlan(inputFor(vm, { cards, model: 'chat-twice', measurements })).chosen?.estimate.rates.decode;
     expect(after).toMatchObject({ source: 'extrapolated', confidence: 0.7 });
     expect(after?.value).toBeCloseTo((before?.value ?? 0) / 2, 1);
   });
 
   it('adds a candidate for every thread count that was measured, and takes the fastest', () => {
-    const measurements = [measurement, { ...measurement, threads: 1, speed: 90 }];
+    const measurements = [measurement, { ...measurement, threads: 1, rates: { prefill: 512, decode: 128 } }];
     const plan = makePlan(inputFor(vm, { measurements }));
-    expect(plan.chosen).toMatchObject({ threads: 1, speed: { value: 90, source: 'measured' } });
+    expect(plan.chosen).toMatchObject({ threads: 1, estimate: { callSeconds: { value: 1, source: 'measured' } } });
     expect(plan.loadSpec?.threads).toBe(1);
     expect(plan.fallbacks).toEqual([`${CHAT}/q4_1/llama/cpu/t2`]);
   });

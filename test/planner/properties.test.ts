@@ -57,10 +57,13 @@ const input: fc.Arbitrary<PlanInput> = fc
           modelSha256: all[index]?.sha256 ?? '',
           variant: all[index]?.variant ?? '',
           backend: 'llama' as const,
+          backendVersion: 'b1',
           provider: 'cpu',
           threads: 1 + (index % 2),
           fingerprint: here.fingerprint,
-          speed,
+          rates: { prefill: 4 * speed, decode: speed },
+          loadMs: 500,
+          residentBytes: GIB,
           atMs: NOW_MS - index,
         })),
       }));
@@ -121,9 +124,12 @@ describe('every plan', () => {
   it('has a finite positive speed and consistent memory for every candidate', () => {
     fc.assert(
       fc.property(input, (one) => {
-        for (const { speed, memory } of makePlan(one).candidates) {
-          expect(speed.value).toBeGreaterThan(0);
-          expect(Number.isFinite(speed.value)).toBe(true);
+        for (const { estimate } of makePlan(one).candidates) {
+          const { rates, callSeconds, memory } = estimate;
+          for (const { value } of [...Object.values(rates), callSeconds]) {
+            expect(value).toBeGreaterThan(0);
+            expect(Number.isFinite(value)).toBe(true);
+          }
           expect(memory.totalBytes).toBe(memory.weightsBytes + memory.kvBytes + memory.computeBytes + memory.runtimeBytes);
         }
       }),
