@@ -3,6 +3,7 @@ import { access, readdir, readFile, statfs } from 'node:fs/promises';
 import os from 'node:os';
 import { systemErrorCode } from '#edge/core/errors.ts';
 import { type Logger, silentLogger } from '#edge/core/log.ts';
+import type { CpuTimes } from './cpu-times.ts';
 
 /** Bytes of one file system. */
 export interface DiskSpace {
@@ -38,6 +39,8 @@ export interface ProbeIo {
   run(command: string, args: readonly string[], timeoutMs: number): Promise<string | undefined>;
   /** The file system that holds the device's data. */
   disk(): Promise<DiskSpace | undefined>;
+  /** CPU time so far as Node.js reports it. */
+  cpuTimes(): CpuTimes;
 }
 
 export interface SystemIoOptions {
@@ -70,7 +73,14 @@ export function systemIo(options: SystemIoOptions = {}): ProbeIo {
         const space = await statfs(options.diskPath ?? process.cwd());
         return { freeBytes: space.bavail * space.bsize, totalBytes: space.blocks * space.bsize };
       }),
+    cpuTimes: sumCpuTimes,
   };
+}
+
+function sumCpuTimes(): CpuTimes {
+  const times = os.cpus().map(({ times: { user, nice, sys, irq, idle } }) => ({ busy: user + nice + sys + irq, idle }));
+  const busy = times.reduce((sum, core) => sum + core.busy, 0);
+  return { busy, total: times.reduce((sum, core) => sum + core.idle, busy) };
 }
 
 function readSystemFacts(): SystemFacts {

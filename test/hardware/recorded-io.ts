@@ -58,6 +58,7 @@ export function recordedIo(board: string, changes: RecordingChanges = {}): Recor
       return outputs[`/${command}.txt`];
     },
     disk: async () => recording.disk,
+    cpuTimes: () => ({ busy: 0, total: 0 }),
   };
 }
 
