@@ -43,6 +43,11 @@ export const ERROR_CODES = {
   E_MODEL_NOT_STORED: { status: 409, retryable: false, hint: 'Fetch it with "nearside pull MODEL".' },
   E_MODEL_CORRUPT: { status: 500, retryable: false, hint: 'Run "nearside verify", then "nearside pull MODEL" to fetch it again.' },
   E_MODEL_LOAD: { status: 500, retryable: false, hint: 'See "nearside doctor" and the log of the engine.' },
+  E_GOLDEN_MISMATCH: {
+    status: 500,
+    retryable: false,
+    hint: 'This engine gives wrong answers here and is left out for a while; "nearside plan" shows what runs instead. If all do, pull the model again.',
+  },
   E_CATALOG_INVALID: { status: 500, retryable: false, hint: 'Correct the named field of the model card.' },
   E_NO_CANDIDATE: {
     status: 503,
