@@ -42,6 +42,11 @@ export const ERROR_CODES = {
   E_MODEL_UNKNOWN: { status: 404, retryable: false, hint: 'See "nearside list --all" for the models of the catalog.' },
   E_MODEL_NOT_STORED: { status: 409, retryable: false, hint: 'Fetch it with "nearside pull MODEL".' },
   E_MODEL_CORRUPT: { status: 500, retryable: false, hint: 'Run "nearside verify", then "nearside pull MODEL" to fetch it again.' },
+  E_MODEL_FORMAT: {
+    status: 422,
+    retryable: false,
+    hint: 'Give a file that is a GGUF, ONNX or TFLite model; "nearside show MODEL" tells the format of a model of the catalog.',
+  },
   E_MODEL_LOAD: { status: 500, retryable: false, hint: 'See "nearside doctor" and the log of the engine.' },
   E_GOLDEN_MISMATCH: {
     status: 500,
@@ -98,6 +103,8 @@ export const ERROR_CODES = {
   },
   E_DISK_FULL: { status: 507, retryable: true, hint: 'Free some space ("nearside rm MODEL") and try again; nothing is lost.' },
   E_LOCKED: { status: 409, retryable: true, hint: 'Wait until the other process has finished.' },
+  E_BUILD_TOOLS_MISSING: { status: 500, retryable: false, hint: 'Install the named tools, then run "nearside tune" again.' },
+  E_BUILD_FAILED: { status: 500, retryable: false, hint: 'See the log of the build; the packaged llama.cpp goes on serving.' },
   E_CONFIG_INVALID: { status: 500, retryable: false, hint: 'Correct the listed settings; "nearside config" shows all with their meaning.' },
   E_HOME_UNUSABLE: { status: 500, retryable: false, hint: 'Choose another folder with --home or NEARSIDE_HOME.' },
   E_HOME_IN_USE: { status: 409, retryable: false, hint: 'Use the running device, stop it, or choose another folder with --home.' },
