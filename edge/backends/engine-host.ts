@@ -1,7 +1,7 @@
 /**
  * The main process's side of an engine: the calls of `Engine`, served by a child process that holds the native code.
- * The child starts with the first call and loads the model again after a crash or an idle stop; callers notice a crash
- * only by the calls that were in flight.
+ * The child starts with the first call and loads the model again after a crash or an idle stop. A call that meets a
+ * crash before anything of its answer was given is made once more on a new child; only others fail.
  */
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +12,8 @@ import type { OnProgress } from '#edge/contracts/progress.ts';
 import { orAborted, throwIfAborted, withDeadline } from '#edge/core/abort.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
-import { type ChildExit, type ChildState, SupervisedChild } from '#edge/core/process/child.ts';
+import { type ChildState, SupervisedChild } from '#edge/core/process/child.ts';
+import type { ChildExit } from '#edge/core/process/child-exit.ts';
 import type { RpcCallOptions, RpcPeer } from '#edge/core/process/rpc.ts';
 import type { EngineHostMethods, EngineMethods } from './engine-methods.ts';
 import { childEnvironment } from './registry.ts';
@@ -52,6 +53,11 @@ type Peer = RpcPeer<EngineMethods>;
 
 interface WatchedCall {
   readonly signal: AbortSignal;
+  /**
+   * True when the child crashed under the call, which may not have been its fault: the child may have been dead before, or another call
+   * killed it. False for a crash while the model loads, which the next load would meet again, and for want of memory.
+   */
+  isWorthRepeating(error: unknown): boolean;
   /** Marks the call as running in the child, until the child says that it is not. */
   rpc(): RpcCallOptions;
   [Symbol.dispose](): void;
@@ -97,8 +103,8 @@ export class EngineHost implements Omit<Engine, 'info'> {
 
   /**
    * Starts the child and loads the model, unless that is done; calls that come meanwhile share the load.
-   * @throws EdgeError of the backend (`E_MODEL_CORRUPT`, `E_MODEL_LOAD` ...), `E_ENGINE_CRASHED`, `E_ENGINE_BACKOFF`,
-   * `E_DEADLINE`, `E_CANCELLED`.
+   * @throws EdgeError of the backend (`E_MODEL_CORRUPT`, `E_MODEL_LOAD` ...), `E_ENGINE_CRASHED`, `E_MEMORY_BUDGET` when the child ran
+   * out of memory, `E_ENGINE_HUNG`, `E_ENGINE_BACKOFF`, `E_DEADLINE`, `E_CANCELLED`.
    */
   async load(options: CallOptions & { readonly onProgress?: OnProgress } = {}): Promise<EngineInfo> {
     this.#enter(options);
@@ -113,7 +119,19 @@ export class EngineHost implements Omit<Engine, 'info'> {
   async *generate(request: GenerateRequest, options: CallOptions = {}): AsyncGenerator<ReplyPart, void, undefined> {
     this.#enter(options);
     using call = this.#watch('generate', options);
-    yield* this.#child.leaseStream((peer) => this.#stream(peer, request, call));
+    const attempt = (): AsyncIterable<ReplyPart> => this.#child.leaseStream((peer) => this.#stream(peer, request, call));
+    let isBegun = false;
+    try {
+      for await (const part of attempt()) {
+        isBegun = true;
+        yield part;
+      }
+      return;
+    } catch (error) {
+      if (isBegun || !call.isWorthRepeating(error)) throw error;
+      this.#logRepeat('generate', error);
+    }
+    yield* attempt();
   }
 
   embed: Engine['embed'] = (request, options) => this.#call('embed', options, (peer, rpc) => peer.call('embed', request, rpc));
@@ -137,10 +155,23 @@ export class EngineHost implements Omit<Engine, 'info'> {
   async #call<T>(what: string, options: CallOptions = {}, use: (peer: Peer, rpc: RpcCallOptions) => Promise<T>): Promise<T> {
     this.#enter(options);
     using call = this.#watch(what, options);
-    return await this.#child.lease(async (peer) => {
-      await this.#loaded(peer, call.signal);
-      return await use(peer, call.rpc());
-    });
+    const attempt = (): Promise<T> =>
+      this.#child.lease(async (peer) => {
+        await this.#loaded(peer, call.signal);
+        return await use(peer, call.rpc());
+      });
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!call.isWorthRepeating(error)) throw error;
+      this.#logRepeat(what, error);
+      return await attempt();
+    }
+  }
+
+  #logRepeat(what: string, error: unknown): void {
+    const { spec, log } = this.#options;
+    log.warn('engine call repeated on a new child', { call: what, model: spec.stored.model, error });
   }
 
   #enter(options: CallOptions): void {
@@ -184,11 +215,13 @@ export class EngineHost implements Omit<Engine, 'info'> {
     const { deadlineMs, cancelGraceMs = 5000, spec } = this.#options;
     const deadline = withDeadline(deadlineMs, `${what} of ${spec.stored.model}`, options.signal);
     let running = false;
+    let isSent = false;
     let grace: NodeJS.Timeout | undefined;
     return {
       signal: deadline.signal,
+      isWorthRepeating: (error) => isSent && EdgeError.is(error, 'E_ENGINE_CRASHED') && !deadline.signal.aborted && !this.#disposed,
       rpc: () => {
-        running = true;
+        running = isSent = true;
         const onSettled = (): void => {
           running = false;
           clearTimeout(grace);

@@ -8,13 +8,29 @@ import { orAborted, throwIfAborted } from '#edge/core/abort.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { Pool } from '#edge/core/pool.ts';
-import type { ChildExit } from '#edge/core/process/child.ts';
-import type { EngineMemory, Quarantine } from '#edge/planner/plan-input.ts';
+import type { ChildExit } from '#edge/core/process/child-exit.ts';
+import type { EngineMemory } from '#edge/planner/plan-input.ts';
 import { parseModelName } from './model-name.ts';
 
+export interface PoolPlanOptions {
+  readonly engineMemory: EngineMemory;
+  /** Candidate to leave out, besides those that are quarantined. */
+  readonly without?: string;
+  /** Engine that serves now and would make room for its successor. */
+  readonly current?: { readonly candidateId: string; readonly residentBytes: number };
+}
+
+/** Remembers which candidates failed; plans leave those out for a while. */
+export interface FailureBook {
+  add(candidateId: string, reason: string): void;
+  /** The candidate has served well: its next failure is the first again. */
+  release(candidateId: string): void;
+}
+
 export interface EnginePoolDependencies {
-  /** Plans one model, or one variant of it (`model:variant`), leaving the quarantined candidates out. */
-  readonly plan: (name: string, quarantined: readonly Quarantine[], memory: EngineMemory) => Promise<{ plan: Plan; loadSpec?: LoadSpec }>;
+  /** Plans one model, or one variant of it (`model:variant`). */
+  readonly plan: (name: string, options: PoolPlanOptions) => Promise<{ plan: Plan; loadSpec?: LoadSpec }>;
+  readonly failures: FailureBook;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly idleUnloadMs: number;
   readonly deadlineMs: number;
@@ -41,8 +57,6 @@ interface PooledEngine {
   lastUsedAt: number;
 }
 
-/** How long a candidate is left out after it failed. */
-const QUARANTINE_MS = 60 * 60 * 1000;
 /** Crashes of one engine after which the next candidate is tried, when there is one. */
 const CRASHES_BEFORE_FALLBACK = 3;
 
@@ -52,7 +66,6 @@ export class EnginePool {
   readonly #loads = new Map<string, Promise<void>>();
   /** Admission is one model at a time: two that load together must not count on the same memory. */
   readonly #admission = new Pool(['turn']);
-  #quarantined: readonly Quarantine[] = [];
   #closed = false;
 
   constructor(dependencies: EnginePoolDependencies) {
@@ -60,19 +73,20 @@ export class EnginePool {
   }
 
   get memory(): EngineMemory {
+    return this.#memoryWithout();
+  }
+
+  /** What the engines take, except one that would make room for its successor. */
+  #memoryWithout(left?: PooledEngine): EngineMemory {
     let residentBytes = 0;
     let expectedBytes = 0;
-    for (const { candidate, host } of this.#engines) {
+    for (const engine of this.#engines) {
+      if (engine === left) continue;
+      const { candidate, host } = engine;
       residentBytes += host.status.residentBytes;
       expectedBytes += Math.max(0, candidate.estimate.memory.totalBytes - host.status.residentBytes);
     }
     return { residentBytes, expectedBytes };
-  }
-
-  get quarantined(): readonly Quarantine[] {
-    const now = Date.now();
-    this.#quarantined = this.#quarantined.filter((entry) => entry.untilMs > now);
-    return this.#quarantined;
   }
 
   isLoaded(name: string): boolean {
@@ -101,6 +115,21 @@ export class EnginePool {
       const load = this.#loads.get(name) ?? this.#load(name).finally(() => this.#loads.delete(name));
       this.#loads.set(name, load);
       await orAborted(load, signal, `loading ${name}`);
+    }
+  }
+
+  /**
+   * Plans every loaded model again, for measurements or a machine that changed. An engine that another candidate beats is lent to nobody
+   * any more and ends with its last lease; the next caller gets the better one.
+   */
+  async replan(): Promise<void> {
+    for (const engine of [...this.#engines].filter(({ state }) => state === 'ready')) {
+      const { name, model, candidate } = engine;
+      const { plan } = await this.#dependencies.plan(name, { engineMemory: this.#memoryWithout(engine), current: currentOf(engine) });
+      if (engine.state !== 'ready' || !plan.chosen || plan.chosen.id === candidate.id) continue;
+      this.#dependencies.log.info('engine changes', { model, from: candidate.id, to: plan.chosen.id, because: plan.because });
+      engine.state = 'retired';
+      this.#endUnused(engine);
     }
   }
 
@@ -135,8 +164,10 @@ export class EnginePool {
   }
 
   async #end(engine: PooledEngine): Promise<void> {
+    const hasServedWell = engine.state === 'ready' && engine.host.status.crashes === 0;
     engine.state = 'retired';
     await engine.host[Symbol.asyncDispose]();
+    if (hasServedWell) this.#dependencies.failures.release(engine.candidate.id);
     this.#engines.delete(engine);
   }
 
@@ -160,7 +191,7 @@ export class EnginePool {
         // A damaged file or the end of the device says nothing about the candidate.
         if (error.code === 'E_MODEL_CORRUPT' || error.code === 'E_SHUTTING_DOWN') throw error;
         failed = { id, error };
-        this.#quarantine(id, error.message);
+        this.#dependencies.failures.add(id, `${error.code}: ${error.message}`);
       }
     }
   }
@@ -169,7 +200,7 @@ export class EnginePool {
   async #admit(name: string): Promise<{ readonly engine?: PooledEngine; readonly plan: Plan }> {
     using _turn = await this.#admission.acquire();
     for (;;) {
-      const { plan, loadSpec } = await this.#dependencies.plan(name, this.quarantined, this.memory);
+      const { plan, loadSpec } = await this.#dependencies.plan(name, { engineMemory: this.memory });
       if (this.#closed) throw shuttingDown();
       if (plan.chosen && loadSpec) return { engine: this.#register(name, plan.chosen, loadSpec), plan };
       if (!(await this.#makeRoom(plan))) return { plan };
@@ -232,15 +263,15 @@ export class EnginePool {
   /** Gives up on a candidate that keeps crashing, but only when the plan has another one. */
   async #fallBack(engine: PooledEngine, exit: ChildExit): Promise<void> {
     const { name, model, candidate } = engine;
-    const reason = `crashed ${CRASHES_BEFORE_FALLBACK} times`;
-    const { plan } = await this.#dependencies.plan(name, [...this.quarantined, quarantineOf(candidate.id, reason)], {
-      residentBytes: 0,
-      expectedBytes: 0,
+    const { plan } = await this.#dependencies.plan(name, {
+      engineMemory: this.#memoryWithout(engine),
+      current: currentOf(engine),
+      without: candidate.id,
     });
     if (!plan.chosen || engine.state !== 'ready') return;
     engine.state = 'retired';
     this.#reportFallback(model, candidate.id, plan.chosen.id, 'E_ENGINE_CRASHED', String(exit.signal ?? exit.code));
-    this.#quarantine(candidate.id, reason);
+    this.#dependencies.failures.add(candidate.id, `crashed ${CRASHES_BEFORE_FALLBACK} times (${exit.signal ?? exit.code})`);
     this.#endUnused(engine);
   }
 
@@ -253,11 +284,6 @@ export class EnginePool {
       attributes: { 'gen_ai.request.model': model, 'nearside.from': from, 'nearside.to': to, 'error.type': code },
     });
     recorder.observe('nearside.engine.fallbacks', 1, { 'gen_ai.request.model': model });
-  }
-
-  #quarantine(candidateId: string, reason: string): void {
-    const others = this.#quarantined.filter((entry) => entry.candidateId !== candidateId);
-    this.#quarantined = [...others, quarantineOf(candidateId, reason)];
   }
 
   /** Unloads the engine that was idle longest, when memory is all that stands against a candidate and unloading can give enough. */
@@ -283,8 +309,8 @@ export class EnginePool {
   }
 }
 
-function quarantineOf(candidateId: string, reason: string): Quarantine {
-  return { candidateId, reason, untilMs: Date.now() + QUARANTINE_MS };
+function currentOf({ candidate, host }: PooledEngine): NonNullable<PoolPlanOptions['current']> {
+  return { candidateId: candidate.id, residentBytes: host.status.residentBytes };
 }
 
 function shuttingDown(): EdgeError {

@@ -7,21 +7,11 @@ import { createInterface } from 'node:readline';
 import { EdgeError } from '../errors.ts';
 import { type LogFields, type Logger, silentLogger } from '../log.ts';
 import { backoffMs } from '../retry.ts';
+import { type ChildExit, countOomKills, crashError, startError } from './child-exit.ts';
 import { createRpcPeer, type RpcHandlers, type RpcMethods, type RpcPeer } from './rpc.ts';
 
 export const CHILD_STATES = ['stopped', 'starting', 'ready', 'backoff'] as const;
 export type ChildState = (typeof CHILD_STATES)[number];
-
-/** How a child ended. */
-export interface ChildExit {
-  readonly pid: number;
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  /** False when {@link SupervisedChild.stop} asked for it. */
-  readonly unexpected: boolean;
-  /** Last lines of its stderr, at most 4,000 characters. */
-  readonly stderrTail: string;
-}
 
 export interface ChildOptions<Local extends RpcMethods> {
   /** Name in logs and errors: `engine llama:smollm2-135m-instruct`. */
@@ -39,7 +29,10 @@ export interface ChildOptions<Local extends RpcMethods> {
   readonly hangAfterMs?: number;
   /** Stops the child after this long without a call; 0 never. Defaults to 0. */
   readonly idleStopMs?: number;
-  /** Resident memory above which the child is replaced once it is idle; 0 never. Defaults to 0. */
+  /**
+   * Resident memory in bytes above which a child that has grown is replaced once it is idle; 0 never. One that was about as large after
+   * its first call is left alone: its successor would be no smaller. Defaults to 0.
+   */
   readonly maxResidentBytes?: number;
   readonly onExit?: (exit: ChildExit) => void;
   readonly log?: Logger;
@@ -53,6 +46,10 @@ interface Heartbeat {
 const WATCH_MS = 1000;
 const STABLE_AFTER_MS = 60_000;
 const MAX_FAST_CRASHES = 5;
+/** Growth since the child's first call that makes a replacement worth its start. */
+const RECYCLE_GROWTH = 1.5;
+/** Time the last words of a dead child have to arrive; a process that it left behind may hold its stderr open. */
+const LAST_WORDS_MS = 500;
 
 export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods = Record<never, never>> {
   readonly #options: ChildOptions<Local>;
@@ -70,6 +67,10 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
   /** Counted by the watch, not by a clock: neither a jump of the time nor a standstill of this process is the child's silence. */
   #silentMs = 0;
   #residentBytes = 0;
+  #hasServed = false;
+  /** Resident memory at the first heartbeat after its first call; 0 until then. */
+  #settledBytes = 0;
+  #killReason: EdgeError | undefined;
   #active = 0;
   #watch: NodeJS.Timeout | undefined;
   #idleSince = 0;
@@ -106,7 +107,7 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
   /**
    * Runs `use` with the connected child, which starts when it is not running; the child is not idle-stopped or
    * replaced meanwhile.
-   * @throws EdgeError `E_ENGINE_BACKOFF` after repeated crashes, `E_ENGINE_CRASHED` when it dies.
+   * @throws EdgeError `E_ENGINE_BACKOFF` after repeated crashes, `E_ENGINE_CRASHED` or `E_MEMORY_BUDGET` when it dies.
    */
   async lease<T>(use: (peer: RpcPeer<Remote>) => Promise<T>): Promise<T> {
     this.#active++;
@@ -129,6 +130,7 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
 
   #release(): void {
     this.#active--;
+    this.#hasServed = true;
     this.#idleSince = performance.now();
   }
 
@@ -160,6 +162,7 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
 
   /** Ends the child at once, as a crash; calls in flight fail with `reason`. */
   kill(reason: EdgeError): void {
+    this.#killReason = reason;
     this.#peer?.close(reason);
     this.#peer = undefined;
     this.#child?.kill('SIGKILL');
@@ -190,45 +193,40 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
     const child = this.#fork();
     this.#child = child;
     this.#startedAt = this.#idleSince = performance.now();
-    this.#silentMs = 0;
+    this.#silentMs = this.#settledBytes = 0;
+    this.#hasServed = false;
+    this.#killReason = undefined;
     const stderr = tailOf(child, this.#log);
     const peer = createRpcPeer<Remote, Local>((message) => {
       // A dying child closes its channel before it exits; the exit tells the callers, so the failed send need not.
       child.send(message as object, (error) => error && this.#log.debug('message to child was lost', { error }));
     }, handlers);
 
-    this.#exited = new Promise((resolve) => {
-      const onEnd = (code: number | null, signal: NodeJS.Signals | null): void => {
-        this.#onExit(peer, { pid: child.pid ?? 0, code, signal, unexpected: !this.#stopping, stderrTail: stderr() });
-        resolve();
-      };
-      child.once('exit', onEnd);
-      // A process that could not be made has an error instead of an exit.
-      child.once('error', () => child.pid === undefined && onEnd(null, null));
-    });
+    const ended = this.#endOf(child, stderr);
+    this.#exited = ended.then((exit) => this.#onExit(peer, exit));
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {
-        child.kill('SIGKILL');
-        reject(
-          new EdgeError('E_ENGINE_HUNG', {
-            what: `${name} did not start`,
-            expected: `a first heartbeat within ${startTimeoutMs} ms`,
-            found: 'none',
-          }),
-        );
+        const reason = new EdgeError('E_ENGINE_HUNG', {
+          what: `${name} did not start`,
+          expected: `a first heartbeat within ${startTimeoutMs} ms`,
+          found: 'none',
+        });
+        this.kill(reason);
+        reject(reason);
       }, startTimeoutMs);
       child.on('error', (error) => {
         clearTimeout(timer);
         reject(startError(name, error));
       });
-      child.once('exit', (code, signal) => {
+      void ended.then(({ error }) => {
         clearTimeout(timer);
-        reject(this.#stopping ? this.#stoppedError() : crashError(name, code, signal));
+        reject(error);
       });
       child.on('message', (message: unknown) => {
         if (isHeartbeat(message)) {
           this.#silentMs = 0;
           this.#residentBytes = message.residentBytes;
+          if (this.#hasServed) this.#settledBytes ||= message.residentBytes;
           clearTimeout(timer);
           resolve();
         } else {
@@ -241,6 +239,27 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
     this.#watch.unref();
     this.#log.debug('child started', { pid: child.pid });
     return peer;
+  }
+
+  /** Resolves when the process is gone and what it wrote last has arrived. */
+  #endOf(child: ChildProcess, stderr: () => string): Promise<ChildExit> {
+    const oomKillsBefore = countOomKills();
+    return new Promise((resolve) => {
+      const onEnd = (code: number | null, signal: NodeJS.Signals | null): void => {
+        const unexpected = !this.#stopping;
+        const tell = (): void => {
+          clearTimeout(timer);
+          const exit = { pid: child.pid ?? 0, code, signal, unexpected, stderrTail: stderr() };
+          const crash = (): EdgeError => this.#killReason ?? crashError(this.#options.name, exit, countOomKills() - oomKillsBefore);
+          resolve({ ...exit, error: unexpected ? crash() : this.#stoppedError() });
+        };
+        const timer = setTimeout(tell, LAST_WORDS_MS);
+        child.once('close', tell);
+      };
+      child.once('exit', onEnd);
+      // A process that could not be made has an error instead of an exit.
+      child.once('error', () => child.pid === undefined && onEnd(null, null));
+    });
   }
 
   #fork(): ChildProcess {
@@ -271,7 +290,12 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
     } else if (this.#active === 0 && idleStopMs > 0 && performance.now() - this.#idleSince > idleStopMs) {
       this.#log.debug('child stopped: idle');
       void this.stop();
-    } else if (this.#active === 0 && maxResidentBytes > 0 && this.#residentBytes > maxResidentBytes) {
+    } else if (
+      this.#active === 0 &&
+      maxResidentBytes > 0 &&
+      this.#settledBytes > 0 &&
+      this.#residentBytes > Math.max(maxResidentBytes, RECYCLE_GROWTH * this.#settledBytes)
+    ) {
       this.#log.info('child recycled: memory grew', { residentBytes: this.#residentBytes, maxResidentBytes });
       void this.stop();
     }
@@ -290,32 +314,13 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
       }
       this.#log.error('child crashed', { pid: exit.pid, code: exit.code, signal: exit.signal, stderr: exit.stderrTail.slice(-400) });
     }
-    peer.close(exit.unexpected ? crashError(this.#options.name, exit.code, exit.signal) : this.#stoppedError());
+    peer.close(exit.error);
     this.#options.onExit?.(exit);
   }
 }
 
 function isHeartbeat(message: unknown): message is Heartbeat {
   return typeof message === 'object' && message !== null && 'beat' in message;
-}
-
-/** Some failures of the system (no memory) are thrown by `fork`, others (no process ids left) are events of the child. */
-function startError(name: string, error: unknown): EdgeError {
-  return new EdgeError('E_ENGINE_CRASHED', {
-    what: `${name} could not be started`,
-    found: error instanceof Error ? error.message : String(error),
-    cause: error,
-  });
-}
-
-/** What the child wrote is left out: this error may reach a client, and the log has the words. */
-function crashError(name: string, code: number | null, signal: NodeJS.Signals | null): EdgeError {
-  return new EdgeError('E_ENGINE_CRASHED', {
-    what: `${name} ended while it was needed`,
-    expected: 'a running process',
-    found: signal ? `killed by ${signal}` : `exit code ${code}`,
-    details: { code, signal },
-  });
 }
 
 /**

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createLogger } from '#edge/core/log.ts';
-import { type ChildExit, type ChildOptions, SupervisedChild } from '#edge/core/process/child.ts';
+import { type ChildOptions, SupervisedChild } from '#edge/core/process/child.ts';
+import type { ChildExit } from '#edge/core/process/child-exit.ts';
 import { expectCode } from '#test/support/expect-code.ts';
 import type { TestChildMethods, TestParentMethods } from './test-child.ts';
 
