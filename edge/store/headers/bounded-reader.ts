@@ -1,0 +1,104 @@
+import { EdgeError } from '#edge/core/errors.ts';
+import { formatBytes } from '#edge/core/format.ts';
+import type { ByteSource } from './byte-source.ts';
+
+const PAGE_BYTES = 64 * 1024;
+/** Most pages of one read, when a file is read from front to back. */
+const LONGEST_RUN = 32;
+/** Pages kept; a table of a graph refers to its neighbourhood. */
+const KEPT_PAGES = 64;
+
+/** The largest vocabularies (262,144 tokens with half a million merges) make headers of some 15 MiB. */
+export const HEADER_LIMIT_BYTES = 32 * 1024 * 1024;
+/** Values looked at: bounds the time that a file of a few bytes can ask for by pointing at them again and again. */
+const VALUE_LIMIT = 4_000_000;
+
+/**
+ * Reads a header page by page, further ahead the longer it is read in order. Whatever the file claims, no more than
+ * {@link HEADER_LIMIT_BYTES} are read and a few MiB are kept.
+ */
+export class BoundedReader {
+  readonly name: string;
+  readonly size: number;
+  readonly #source: ByteSource;
+  readonly #pages = new Map<number, Buffer>();
+  #bytesRead = 0;
+  #valuesRead = 0;
+  #nextPage = 0;
+  #run = 1;
+
+  constructor(source: ByteSource) {
+    this.#source = source;
+    this.name = source.name;
+    this.size = source.size;
+  }
+
+  /** Bytes taken from the source so far. */
+  get bytesRead(): number {
+    return this.#bytesRead;
+  }
+
+  /**
+   * The bytes when they are at hand, without waiting: what keeps a walk over half a million strings fast.
+   * @throws EdgeError `E_MODEL_CORRUPT` beyond the end of the file and beyond what a header may take.
+   */
+  atHand(position: number, length: number): Buffer | undefined {
+    this.requireBytes(position, length);
+    if (++this.#valuesRead > VALUE_LIMIT) throw this.corrupt(`a header of at most ${VALUE_LIMIT} values`, 'more');
+    const index = Math.floor(position / PAGE_BYTES);
+    const start = position - index * PAGE_BYTES;
+    return start + length <= PAGE_BYTES ? this.#pages.get(index)?.subarray(start, start + length) : undefined;
+  }
+
+  /** As {@link atHand}, fetching what is not. `length` is at most a page. */
+  async bytes(position: number, length: number): Promise<Buffer> {
+    const there = this.atHand(position, length);
+    if (there) return there;
+    const index = Math.floor(position / PAGE_BYTES);
+    const start = position - index * PAGE_BYTES;
+    const first = await this.#page(index);
+    if (start + length <= PAGE_BYTES) return first.subarray(start, start + length);
+    return Buffer.concat([first.subarray(start), await this.#page(index + 1)], length);
+  }
+
+  /** @throws EdgeError `E_MODEL_CORRUPT` when the file does not have these bytes. */
+  requireBytes(position: number, length: number): void {
+    if (position >= 0 && length >= 0 && position + length <= this.size) return;
+    throw this.corrupt(`a whole file, with bytes ${position} to ${position + length}`, `an end after ${this.size} bytes`);
+  }
+
+  /** The error of a file that is damaged. */
+  corrupt(expected: string, found: string): EdgeError {
+    return new EdgeError('E_MODEL_CORRUPT', {
+      what: `${this.name} is damaged or not complete`,
+      expected,
+      found,
+      hint: 'Fetch the file again: it was cut or changed on its way.',
+    });
+  }
+
+  /** The error of a file that is something else. */
+  wrongFormat(expected: string, found: string, hint?: string): EdgeError {
+    return new EdgeError('E_MODEL_FORMAT', { what: `cannot use ${this.name}`, expected, found, ...(hint ? { hint } : {}) });
+  }
+
+  async #page(index: number): Promise<Buffer> {
+    const kept = this.#pages.get(index);
+    if (kept) return kept;
+    this.#run = index === this.#nextPage ? Math.min(2 * this.#run, LONGEST_RUN) : 1;
+    const offset = index * PAGE_BYTES;
+    const length = Math.min(this.#run * PAGE_BYTES, this.size - offset);
+    this.#bytesRead += length;
+    if (this.#bytesRead > HEADER_LIMIT_BYTES) throw this.corrupt(`a header within ${formatBytes(HEADER_LIMIT_BYTES)}`, 'a longer one');
+    const read = await this.#source.read(offset, length);
+    this.#nextPage = index + this.#run;
+    for (let at = 0; at < length; at += PAGE_BYTES) this.#keep((offset + at) / PAGE_BYTES, read.subarray(at, at + PAGE_BYTES));
+    return read.subarray(0, PAGE_BYTES);
+  }
+
+  #keep(index: number, page: Buffer): void {
+    this.#pages.set(index, page);
+    const oldest = this.#pages.keys().next();
+    if (this.#pages.size > KEPT_PAGES && !oldest.done) this.#pages.delete(oldest.value);
+  }
+}
