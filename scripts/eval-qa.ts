@@ -18,10 +18,9 @@ import { askPages, type PageOutcome, readPageQuestions } from '#agent/eval/page-
 import { evaluateXquad, readXquadQuestions, type XquadQuestion } from '#agent/eval/xquad.ts';
 import { type KnowledgeBase, openKnowledgeBase } from '#agent/retrieval/knowledge-base.ts';
 import { addDefaultDocuments } from '#apps/bots/default-knowledge.ts';
-import { openModelStore } from '#apps/device/device.ts';
+import { openRuntime } from '#apps/device/open-runtime.ts';
 import { loadConfig } from '#edge/config/load.ts';
 import { silentLogger } from '#edge/core/log.ts';
-import { EdgeRuntime } from '#edge/runtime/edge-runtime.ts';
 import { cachePassageTokens } from '#test/support/cache-embeddings.ts';
 
 const { values } = parseArgs({
@@ -36,9 +35,8 @@ const { values } = parseArgs({
 });
 const startedAt = performance.now();
 const config = loadConfig();
-const recorder = { event: () => undefined, observe: () => undefined };
-await using runtime = new EdgeRuntime({ config, store: openModelStore(config, silentLogger), recorder, log: silentLogger });
-const embed = cachePassageTokens(runtime);
+await using opened = openRuntime(config, silentLogger);
+const embed = cachePassageTokens(opened.runtime);
 if (values.pages !== undefined) await scorePages(requireFile(values.pages));
 else if (values.calibrate) await calibrate();
 else await scoreXquad();

@@ -6,12 +6,13 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openModelStore } from '#apps/device/device.ts';
 import { findRunningDevice } from '#apps/device/home.ts';
+import { openRuntime } from '#apps/device/open-runtime.ts';
 import type { Config } from '#edge/config/schema.ts';
 import type { Plan } from '#edge/contracts/plan.ts';
 import { EdgeError, ERROR_CODES } from '#edge/core/errors.ts';
 import { formatBytes } from '#edge/core/format.ts';
 import type { Logger } from '#edge/core/log.ts';
-import { EdgeRuntime } from '#edge/runtime/edge-runtime.ts';
+import type { EdgeRuntime } from '#edge/runtime/edge-runtime.ts';
 import { withoutCredentials } from './terminal.ts';
 
 /** `warn` costs something, `fail` keeps the device from doing its job. */
@@ -105,9 +106,8 @@ async function checkMemory(config: Config, log: Logger): Promise<Omit<Finding, '
 }
 
 async function withRuntime<T>(config: Config, log: Logger, use: (runtime: EdgeRuntime) => Promise<T>): Promise<T> {
-  const recorder = { event: () => undefined, observe: () => undefined };
-  await using runtime = new EdgeRuntime({ config, store: openModelStore(config, log), recorder, log });
-  return await use(runtime);
+  await using opened = openRuntime(config, log);
+  return await use(opened.runtime);
 }
 
 async function checkPort(config: Config): Promise<Omit<Finding, 'check'>> {

@@ -1,6 +1,7 @@
 /** One device: everything wired together, in the order in which it starts and stops. */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { CalibrationStore } from '#edge/calibration/calibration-store.ts';
 import type { Config } from '#edge/config/schema.ts';
 import type { ModelCard } from '#edge/contracts/model.ts';
 import type { OnProgress } from '#edge/contracts/progress.ts';
@@ -47,6 +48,7 @@ export class Device {
   readonly config: Config;
   readonly store: ModelStore;
   readonly telemetry: Telemetry;
+  readonly calibration: CalibrationStore;
   readonly runtime: EdgeRuntime;
   readonly bots: BotHost;
   readonly #recorder: Recorder;
@@ -82,7 +84,8 @@ export class Device {
       throw error;
     }
     this.#recorder = config.telemetry.enabled ? this.telemetry : NO_RECORDER;
-    this.runtime = new EdgeRuntime({ config, store: this.store, recorder: this.#recorder, log });
+    this.calibration = new CalibrationStore({ path: config.paths.calibration, log });
+    this.runtime = new EdgeRuntime({ config, store: this.store, calibration: this.calibration, recorder: this.#recorder, log });
     this.bots = new BotHost({ config, runtime: this.runtime, recorder: this.#recorder, log });
     this.#fleet = new FleetHost({ config, recorder: this.#recorder, log }, (mqttUrl) => this.#connectTelemetry(mqttUrl));
   }
@@ -142,6 +145,7 @@ export class Device {
     stack.use(this.#fleet);
     stack.use(this.telemetry);
     stack.defer(() => this.#flushTelemetry());
+    stack.use(this.calibration);
     stack.use(this.runtime);
     stack.use(this.bots);
     stack.defer(() => this.#listener?.drain(DRAIN_MS));

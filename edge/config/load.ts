@@ -45,6 +45,7 @@ export function loadConfig(options: LoadOptions = {}): Config {
       store: resolve(home, parsed.data.store.directory ?? 'models'),
       data,
       outbox: join(data, 'outbox.db'),
+      calibration: join(data, 'calibration.db'),
       knowledge: join(data, 'knowledge.db'),
       sessions: join(data, 'sessions.db'),
       fleet: resolve(home, parsed.data.fleet.database ?? join('data', 'fleet.db')),

@@ -120,6 +120,8 @@ export interface Config extends Settings {
     /** Databases: outbox, documents, sessions ... */
     readonly data: string;
     readonly outbox: string;
+    /** How engines ran on this device, and which failed. */
+    readonly calibration: string;
     readonly knowledge: string;
     readonly sessions: string;
     readonly fleet: string;

@@ -1,4 +1,5 @@
 /** The models of this device behind one port: resolves names, plans, loads on demand, and calls the engine. */
+import type { CalibrationStore } from '#edge/calibration/calibration-store.ts';
 import type { Config } from '#edge/config/schema.ts';
 import type { CallOptions, LoadSpec } from '#edge/contracts/backend.ts';
 import type { EmbedRequest, EmbedResponse } from '#edge/contracts/embed.ts';
@@ -15,15 +16,17 @@ import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { probeDevice } from '#edge/hardware/device-profile.ts';
 import { makePlan } from '#edge/planner/make-plan.ts';
-import type { EngineMemory, PlanInput, Quarantine } from '#edge/planner/plan-input.ts';
+import type { PlanInput, Quarantine } from '#edge/planner/plan-input.ts';
 import { variantOf } from '#edge/store/catalog.ts';
 import type { ModelStore } from '#edge/store/model-store.ts';
-import { EnginePool } from './engine-pool.ts';
+import { EnginePool, type PoolPlanOptions } from './engine-pool.ts';
 import { parseModelName } from './model-name.ts';
 
 export interface EdgeRuntimeDependencies {
   readonly config: Pick<Config, 'runtime' | 'environment'>;
   readonly store: ModelStore;
+  /** What was measured here and what failed; the caller closes it. */
+  readonly calibration: CalibrationStore;
   readonly recorder: Recorder;
   readonly log: Logger;
   /** Looks at the hardware; injectable so that tests can be another board. */
@@ -36,17 +39,25 @@ const PROFILE_MAX_AGE_MS = 5000;
 export class EdgeRuntime implements RuntimePort {
   readonly #config: EdgeRuntimeDependencies['config'];
   readonly #store: ModelStore;
+  readonly #calibration: CalibrationStore;
   readonly #pool: EnginePool;
   readonly #probe: () => Promise<DeviceProfile>;
+  /** Of the last look at the device; every load begins with one. */
+  #fingerprint = '';
   #profile: { readonly at: number; readonly value: Promise<DeviceProfile> } | undefined;
 
   constructor(dependencies: EdgeRuntimeDependencies) {
-    const { config, store, recorder, log } = dependencies;
+    const { config, store, calibration, recorder, log } = dependencies;
     this.#config = config;
     this.#store = store;
+    this.#calibration = calibration;
     this.#probe = dependencies.probe ?? (() => probeDevice());
     this.#pool = new EnginePool({
-      plan: (model, quarantined, memory) => this.#planModel(model, quarantined, memory),
+      plan: (name, options) => this.#planModel(name, options),
+      failures: {
+        add: (candidateId, reason) => this.#calibration.quarantine(candidateId, reason, this.#fingerprint, Date.now()),
+        release: (candidateId) => this.#calibration.release(candidateId),
+      },
       environment: config.environment,
       idleUnloadMs: config.runtime.idleUnloadMs,
       deadlineMs: config.runtime.deadlineMs,
@@ -109,16 +120,18 @@ export class EdgeRuntime implements RuntimePort {
   async planInput(task: Task, changes: Partial<PlanInput> = {}): Promise<PlanInput> {
     const { profile, threads, memoryBytes, contextTokens } = this.#config.runtime;
     const preferredModel = this.#defaultModel(task);
+    const device = await this.device();
+    const nowMs = Date.now();
     return {
       task,
       profile,
-      device: await this.device(),
+      device,
       cards: this.#store.catalog.cards,
       stored: this.#store.list(),
-      measurements: [],
+      measurements: this.#calibration.measurements(device.fingerprint, nowMs),
       localBuilds: [],
-      quarantined: this.#pool.quarantined,
-      nowMs: Date.now(),
+      quarantined: this.#calibration.quarantined(device.fingerprint, nowMs),
+      nowMs,
       settings: { threads, memoryBytes, contextTokens, ...(preferredModel ? { preferredModel } : {}) },
       engineMemory: this.#pool.memory,
       ...changes,
@@ -126,10 +139,17 @@ export class EdgeRuntime implements RuntimePort {
   }
 
   /** The hardware this runtime plans for. */
-  device(): Promise<DeviceProfile> {
+  async device(): Promise<DeviceProfile> {
     const now = performance.now();
     if (!this.#profile || now - this.#profile.at > PROFILE_MAX_AGE_MS) this.#profile = { at: now, value: this.#probe() };
-    return this.#profile.value;
+    const device = await this.#profile.value;
+    this.#fingerprint = device.fingerprint;
+    return device;
+  }
+
+  /** Plans every loaded model again, after new measurements or a change of the machine. */
+  async replan(): Promise<void> {
+    await this.#pool.replan();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -159,18 +179,33 @@ export class EdgeRuntime implements RuntimePort {
     return models[task];
   }
 
-  async #planModel(
-    name: string,
-    quarantined: readonly Quarantine[],
-    engineMemory: EngineMemory,
-  ): Promise<{ plan: Plan; loadSpec?: LoadSpec }> {
+  async #planModel(name: string, options: PoolPlanOptions): Promise<{ plan: Plan; loadSpec?: LoadSpec }> {
     const { model, variant } = parseModelName(name);
+    const { engineMemory, without, current } = options;
     const card = this.#store.catalog.get(model);
+    const wanted = variant === undefined ? card : { ...card, variants: [variantOf(card, variant)] };
     // Engines that were loaded or unloaded a moment ago changed what memory is left.
     this.#profile = undefined;
-    const wanted = variant === undefined ? card : { ...card, variants: [variantOf(card, variant)] };
-    const plan = makePlan(await this.planInput(card.task, { model, cards: [wanted], quarantined, engineMemory }));
+    const input = await this.planInput(card.task, {
+      model,
+      cards: [wanted],
+      engineMemory,
+      ...(current ? { current: current.candidateId } : {}),
+    });
+    const plan = makePlan({
+      ...input,
+      device: current ? withMemory(input.device, current.residentBytes) : input.device,
+      quarantined: without === undefined ? input.quarantined : [...input.quarantined, leftOut(without)],
+    });
     const stored = plan.chosen && this.#store.find(model, plan.chosen.variant);
     return plan.loadSpec && stored ? { plan, loadSpec: { ...plan.loadSpec, stored } } : { plan };
   }
+}
+
+function withMemory(device: DeviceProfile, bytes: number): DeviceProfile {
+  return { ...device, memory: { ...device.memory, availableBytes: device.memory.availableBytes + bytes } };
+}
+
+function leftOut(candidateId: string): Quarantine {
+  return { candidateId, untilMs: Number.POSITIVE_INFINITY, reason: 'gives way to another candidate' };
 }

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { openModelStore } from '#apps/device/device.ts';
+import { CalibrationStore } from '#edge/calibration/calibration-store.ts';
 import { loadConfig } from '#edge/config/load.ts';
 import type { DeviceProfile } from '#edge/contracts/hardware.ts';
 import { silentLogger } from '#edge/core/log.ts';
@@ -18,7 +19,9 @@ function smallRuntime(other = { bytes: 0 }): EdgeRuntime {
     return { ...machine, memory: { ...machine.memory, availableBytes: 500 * MIB - taken } };
   };
   const recorder = { event: () => undefined, observe: () => undefined };
-  const runtime = new EdgeRuntime({ config, store: openModelStore(config, silentLogger), recorder, log: silentLogger, probe });
+  const calibration = new CalibrationStore({ path: ':memory:', log: silentLogger });
+  const store = openModelStore(config, silentLogger);
+  const runtime = new EdgeRuntime({ config, store, calibration, recorder, log: silentLogger, probe });
   return runtime;
 }
 

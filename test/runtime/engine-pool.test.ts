@@ -13,11 +13,14 @@ const folder = mkdtempSync(join(tmpdir(), 'nearside-pool-'));
 const pools: EnginePool[] = [];
 const lines: { event: string; [key: string]: unknown }[] = [];
 const events: TelemetryEvent[] = [];
+/** Failed candidates and why; what each pool forgets when its test ends. */
+const failed = new Map<string, string>();
 
 afterEach(async () => {
   for (const pool of pools.splice(0)) await pool[Symbol.asyncDispose]();
   lines.length = 0;
   events.length = 0;
+  failed.clear();
 });
 
 /** A model file of the fake backend; `[crash]` in it kills the child while it loads. */
@@ -71,12 +74,12 @@ function specOf(model: string, choice: Choice): LoadSpec {
 /** A pool whose planner takes the first choice that is neither quarantined nor over what is left of the budget. */
 function poolOf(choices: Readonly<Record<string, readonly Choice[]>>, budget = Number.POSITIVE_INFINITY): EnginePool {
   const pool = new EnginePool({
-    plan: async (name, quarantined, memory) => {
+    plan: async (name, { engineMemory, without }) => {
       const [model = ''] = name.split(':');
-      const budgetBytes = budget - memory.residentBytes - memory.expectedBytes;
+      const budgetBytes = budget - engineMemory.residentBytes - engineMemory.expectedBytes;
       await new Promise((resolve) => setTimeout(resolve, 20));
       const candidates = (choices[name] ?? []).map((choice) => {
-        const isOut = quarantined.some((entry) => entry.candidateId === choice.id);
+        const isOut = choice.id === without || failed.has(choice.id);
         const rejected = isOut ? 'quarantined' : (choice.bytes ?? 1) > budgetBytes ? 'mem-exceeds' : undefined;
         return { choice, candidate: candidateOf(model, rejected ? { ...choice, rejected } : choice) };
       });
@@ -92,6 +95,7 @@ function poolOf(choices: Readonly<Record<string, readonly Choice[]>>, budget = N
       };
       return chosen ? { plan, loadSpec: specOf(model, chosen.choice) } : { plan };
     },
+    failures: { add: (id, reason) => failed.set(id, reason), release: (id) => failed.delete(id) },
     environment: process.env,
     idleUnloadMs: 0,
     deadlineMs: 20_000,
@@ -155,7 +159,7 @@ describe('EnginePool', () => {
       { from: 'a/bad', to: 'a/good', code: 'E_ENGINE_CRASHED' },
     ]);
     expect(events.filter((event) => event.name === 'nearside.engine.fell_back')).toHaveLength(1);
-    expect(pool.quarantined).toMatchObject([{ candidateId: 'a/bad' }]);
+    expect([...failed]).toEqual([['a/bad', expect.stringContaining('E_ENGINE_CRASHED')]]);
   });
 
   it('gives the error of the last candidate when none can load', async () => {
@@ -204,9 +208,9 @@ describe('EnginePool', () => {
         code: 'E_ENGINE_CRASHED',
       });
     }
-    await expect.poll(() => pool.quarantined.length).toBe(1);
+    await expect.poll(() => failed.size).toBe(1);
     await load(pool, 'a');
-    expect(pool.quarantined).toMatchObject([{ candidateId: 'a/1' }]);
+    expect([...failed]).toEqual([['a/1', expect.stringContaining('crashed 3 times')]]);
     expect(events.map((event) => event.name)).toEqual([
       'nearside.engine.crashed',
       'nearside.engine.crashed',
@@ -252,11 +256,30 @@ describe('EnginePool', () => {
         code: 'E_ENGINE_CRASHED',
       });
     }
-    await expect.poll(() => pool.quarantined.length).toBe(1);
+    await expect.poll(() => failed.size).toBe(1);
     expect((await waiting.host.embed({ model: 'a', texts: ['alpha'], purpose: 'plain' })).vectors).toHaveLength(1);
     expect(pool.status()).toHaveLength(1);
     waiting[Symbol.dispose]();
     await expect.poll(() => pool.status()).toEqual([]);
+  });
+
+  it('changes to a better candidate when asked to plan again, after the calls in flight', async () => {
+    const choices = [
+      { id: 'a/1', file: modelFile('r1') },
+      { id: 'a/2', file: modelFile('r2') },
+    ];
+    const pool = poolOf({ a: choices });
+    using waiting = await pool.acquire('a');
+    await pool.replan();
+    expect(pool.isLoaded('a')).toBe(true);
+    choices.reverse();
+    await pool.replan();
+    using next = await pool.acquire('a');
+    expect(next.host).not.toBe(waiting.host);
+    expect((await waiting.host.embed({ model: 'a', texts: ['alpha'], purpose: 'plain' })).vectors).toHaveLength(1);
+    waiting[Symbol.dispose]();
+    await expect.poll(() => pool.status()).toHaveLength(1);
+    expect(lines.filter((line) => line.event === 'engine changes')).toMatchObject([{ from: 'a/1', to: 'a/2', because: 'test' }]);
   });
 
   it('answers a caller who gives up while the model loads, at once', async () => {
@@ -270,7 +293,7 @@ describe('EnginePool', () => {
     await new Promise((resolve) => setTimeout(resolve, 500));
     await pool[Symbol.asyncDispose]();
     await loading;
-    expect(pool.quarantined).toEqual([]);
+    expect(failed.size).toBe(0);
   });
 
   it('refuses work while it is closing', async () => {

@@ -1,9 +1,8 @@
-import { openModelStore } from '#apps/device/device.ts';
+import { openRuntime } from '#apps/device/open-runtime.ts';
 import { TASKS, type Task } from '#edge/contracts/model.ts';
 import type { Plan } from '#edge/contracts/plan.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import { planTable } from '#edge/planner/explain.ts';
-import { EdgeRuntime } from '#edge/runtime/edge-runtime.ts';
 import { action } from '../context.ts';
 import { paint, print, printJson } from '../terminal.ts';
 
@@ -11,8 +10,8 @@ import { paint, print, printJson } from '../terminal.ts';
 export const plan = action(async ({ config, log, json }, name: string | undefined, options: { all?: boolean }) => {
   const task = TASKS.find((known) => known === name);
   if (name !== undefined && !task) throw new EdgeError('E_USAGE', { what: `there is no task "${name}"`, expected: TASKS.join(', ') });
-  const recorder = { event: () => undefined, observe: () => undefined };
-  await using runtime = new EdgeRuntime({ config, store: openModelStore(config, log), recorder, log });
+  await using opened = openRuntime(config, log);
+  const { runtime } = opened;
   const tasks: readonly Task[] = task ? [task] : ['generate', 'embed', 'classify'];
   const plans: Plan[] = [];
   for (const one of tasks) plans.push(await runtime.plan(one));
