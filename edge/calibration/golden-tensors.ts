@@ -1,7 +1,13 @@
+import type { EngineInfo } from '#edge/contracts/backend.ts';
 import type { Tensor, TensorDtype, TensorSpec } from '#edge/contracts/tensor.ts';
 
 /** What fills element `i` of every input of a golden tensor case. */
 const PERIOD = 17;
+
+/** Every input of an engine, filled; none for an engine that names no inputs. */
+export function goldenInputs({ inputs = [] }: EngineInfo): Readonly<Record<string, Tensor>> {
+  return Object.fromEntries(inputs.map((spec) => [spec.name, goldenInput(spec)]));
+}
 
 /**
  * An input that is the same everywhere: real value `(i % 17) / 17`, in the stored form where the tensor is quantised; other integers

@@ -1,45 +1,27 @@
 /** Proves that a loaded engine gives the right answers: engine, file, tokenizer and provider fit together. */
-import type { CallOptions, Engine, EngineInfo } from '#edge/contracts/backend.ts';
 import type { GenerateRequest } from '#edge/contracts/generate.ts';
 import type { GoldenCase } from '#edge/contracts/model.ts';
 import { EdgeError } from '#edge/core/errors.ts';
-import { goldenInput, isFloating, realValues } from './golden-tensors.ts';
+import type { EngineSubject } from './engine-subject.ts';
+import { goldenInputs, isFloating, realValues } from './golden-tensors.ts';
 import { cosine, decodeGoldenVector } from './golden-vector.ts';
-
-/** The calls of an engine, be it in this process or in its child. */
-export type EngineCalls = Pick<Engine, 'generate' | 'embed' | 'score' | 'runTensors'>;
 
 /** Cosine to the reference below which a vector is wrong: eight-bit weights stay above .995 on texts that are chosen for it. */
 const LEAST_COSINE = 0.99;
 
-/** Tokens that are enough to write a reference's characters: a token has one character or more. */
-const MOST_TOKENS = 64;
-
 /** The same continuation on every engine: no chance, no penalty. */
 const GREEDY = { temperature: 0, repeatPenalty: 1, seed: 1 } as const;
-
-interface Subject {
-  readonly engine: EngineCalls;
-  readonly info: EngineInfo;
-  readonly options: CallOptions;
-}
 
 /**
  * Runs the golden cases of a model's card; without any, sees that the engine answers at all.
  * @throws EdgeError `E_GOLDEN_MISMATCH` naming the first case that fails, what was expected and what was found; the engine's own errors.
  */
-export async function verifyEngine(
-  engine: EngineCalls,
-  info: EngineInfo,
-  cases: readonly GoldenCase[] | undefined,
-  options: CallOptions = {},
-): Promise<void> {
-  const subject = { engine, info, options };
+export async function verifyEngine(subject: EngineSubject, cases: readonly GoldenCase[] | undefined): Promise<void> {
   if (!cases) return await seeAnAnswer(subject);
   for (const [index, golden] of cases.entries()) await check(golden, { ...subject, name: `golden case ${index + 1} (${golden.kind})` });
 }
 
-interface NamedSubject extends Subject {
+interface NamedSubject extends EngineSubject {
   readonly name: string;
 }
 
@@ -97,26 +79,21 @@ async function checkTensors({ outputs, tolerance }: Extract<GoldenCase, { kind: 
   }
 }
 
-/** What the first tensor of each name is filled with in golden cases and measurements. */
-export function goldenInputs(info: EngineInfo): Readonly<Record<string, ReturnType<typeof goldenInput>>> {
-  return Object.fromEntries((info.inputs ?? []).map((spec) => [spec.name, goldenInput(spec)]));
-}
-
 /**
- * Greedy text after a raw prompt, until it has `length` characters, is over, or has 64 tokens.
+ * Greedy text after a raw prompt, until it has `length` characters or is over.
  * @throws EdgeError of the engine; `E_GOLDEN_MISMATCH` when its stream ends without its last part
  */
-export async function continueGreedily(prompt: string, length: number, { engine, info, options }: Subject): Promise<string> {
-  const request: GenerateRequest = { model: info.model, prompt, maxTokens: Math.min(MOST_TOKENS, length), sampling: GREEDY };
+export async function continueGreedily(prompt: string, length: number, { engine, info, options }: EngineSubject): Promise<string> {
+  const request: GenerateRequest = { model: info.model, prompt, maxTokens: length, sampling: GREEDY };
   let text = '';
   for await (const part of engine.generate(request, options)) {
     if (part.type === 'text-delta') text += part.text;
-    if (part.type === 'response-end') return text;
+    if (part.type === 'response-end' || text.length >= length) return text;
   }
   throw mismatch({ info, name: 'a generation' }, 'a last part', 'none');
 }
 
-async function seeAnAnswer(subject: Subject): Promise<void> {
+async function seeAnAnswer(subject: EngineSubject): Promise<void> {
   const { engine, info, options } = subject;
   const named = { ...subject, name: 'an answer of any kind' };
   if (info.features.includes('generate')) await continueGreedily('Once upon a time', 4, named);
