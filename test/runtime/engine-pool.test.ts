@@ -202,7 +202,8 @@ describe('EnginePool', () => {
         { id: 'a/2', file: modelFile('c2') },
       ],
     });
-    for (let crash = 0; crash < 3; crash++) {
+    // Each call meets the crash twice: it is repeated once on a new child.
+    for (let call = 0; call < 2; call++) {
       using lease = await pool.acquire('a');
       await expect(lease.host.embed({ model: 'a', texts: ['[crash]'], purpose: 'plain' })).rejects.toMatchObject({
         code: 'E_ENGINE_CRASHED',
@@ -211,12 +212,9 @@ describe('EnginePool', () => {
     await expect.poll(() => failed.size).toBe(1);
     await load(pool, 'a');
     expect([...failed]).toEqual([['a/1', expect.stringContaining('crashed 3 times')]]);
-    expect(events.map((event) => event.name)).toEqual([
-      'nearside.engine.crashed',
-      'nearside.engine.crashed',
-      'nearside.engine.crashed',
-      'nearside.engine.fell_back',
-    ]);
+    const count = (name: string): number => events.filter((event) => event.name === name).length;
+    expect(count('nearside.engine.crashed')).toBe(4);
+    expect(count('nearside.engine.fell_back')).toBe(1);
   });
 
   it('does not let two models that load together count on the same memory', async () => {
@@ -250,7 +248,7 @@ describe('EnginePool', () => {
       ],
     });
     using waiting = await pool.acquire('a');
-    for (let crash = 0; crash < 3; crash++) {
+    for (let call = 0; call < 2; call++) {
       using lease = await pool.acquire('a');
       await expect(lease.host.embed({ model: 'a', texts: ['[crash]'], purpose: 'plain' })).rejects.toMatchObject({
         code: 'E_ENGINE_CRASHED',
