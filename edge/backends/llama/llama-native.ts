@@ -3,13 +3,23 @@
  * compiles anything: a missing binary is an error that says so.
  */
 import { access } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Llama, LlamaContext, LlamaEmbeddingContext, LlamaGrammar, LlamaGrammarEvaluationState, LlamaModel } from 'node-llama-cpp';
+import type {
+  Llama,
+  LlamaContext,
+  LlamaEmbeddingContext,
+  LlamaGrammar,
+  LlamaGrammarEvaluationState,
+  LlamaModel,
+  LlamaOptions,
+} from 'node-llama-cpp';
 import type { LoadSpec } from '#edge/contracts/backend.ts';
 import type { OnProgress } from '#edge/contracts/progress.ts';
 import { abortError } from '#edge/core/abort.ts';
 import { EdgeError, systemErrorCode } from '#edge/core/errors.ts';
-import { gpuOf, type LlamaGpu } from './llama-accelerators.ts';
+import { gpuOf, isLocal, type LlamaGpu } from './llama-accelerators.ts';
+import { readLocalBuild } from './llama-local-build.ts';
 
 export type { LlamaContextSequence, Token } from 'node-llama-cpp';
 export type { LlamaContext, LlamaEmbeddingContext, LlamaGrammarEvaluationState, LlamaModel };
@@ -36,7 +46,8 @@ interface Started {
   readonly llama: Llama;
 }
 
-const started = new Map<LlamaGpu, Promise<Started>>();
+/** By GPU, or by folder of a local build. */
+const started = new Map<LlamaGpu | string, Promise<Started>>();
 /** What llama.cpp last said, for the messages of errors. */
 const nativeLog: string[] = [];
 
@@ -191,34 +202,42 @@ export async function loadNative(spec: LoadSpec, { signal, onProgress }: NativeL
 /** Starts llama.cpp once a process: its log goes to the instance that was made last, whichever model it is about. */
 async function startLibrary(spec: LoadSpec): Promise<Started> {
   const gpu = gpuOf(spec.provider, process.platform, process.arch);
-  const running = started.get(gpu);
+  const key = spec.localBuild ?? gpu;
+  const running = started.get(key);
   if (running) {
     const { llama } = await running;
     llama.maxThreads = Math.max(llama.maxThreads, spec.threads);
     return running;
   }
   const starting = startOn(gpu, spec);
-  started.set(gpu, starting);
-  starting.catch(() => started.delete(gpu));
+  started.set(key, starting);
+  starting.catch(() => started.delete(key));
   return starting;
 }
 
-async function startOn(gpu: LlamaGpu, { provider, threads }: LoadSpec): Promise<Started> {
+async function startOn(gpu: LlamaGpu, { provider, threads, localBuild }: LoadSpec): Promise<Started> {
   const what = `cannot start llama.cpp on ${provider}`;
+  if (isLocal(provider) !== (localBuild !== undefined)) {
+    throw new EdgeError('E_MODEL_LOAD', {
+      what,
+      expected: isLocal(provider) ? 'the folder of a local build' : 'the packaged build',
+      found: localBuild ?? 'none',
+    });
+  }
   try {
     const library = await import('node-llama-cpp');
-    const llama = await library.getLlama({
-      gpu,
-      build: 'never',
-      skipDownload: true,
-      progressLogs: false,
+    const options: SharedOptions = {
       maxThreads: threads,
       logLevel: library.LlamaLogLevel.warn,
       logger: (_level, message) => {
         nativeLog.push(message.trim());
         if (nativeLog.length > KEPT_LOG_LINES) nativeLog.shift();
       },
-    });
+    };
+    const llama =
+      localBuild === undefined
+        ? await library.getLlama({ ...options, gpu, build: 'never', skipDownload: true, progressLogs: false })
+        : await openLocalBuild(library, localBuild, gpu, options);
     if (llama.gpu !== gpu)
       throw new EdgeError('E_MODEL_LOAD', { what, expected: `a build for ${gpu || 'cpu'}`, found: `${llama.gpu || 'cpu'}` });
     return { library, llama };
@@ -232,6 +251,35 @@ async function startOn(gpu: LlamaGpu, { provider, threads }: LoadSpec): Promise<
       cause: error,
     });
   }
+}
+
+type SharedOptions = Pick<LlamaOptions, 'maxThreads' | 'logLevel' | 'logger'>;
+
+/** What `getLlama` itself calls once it has chosen a binary (node-llama-cpp 3.22); not in its types. */
+interface LlamaFactory {
+  _create(options: SharedOptions & Readonly<Record<string, unknown>>): Promise<Llama>;
+}
+
+/**
+ * Opens an addon that lies outside the package. `getLlama` looks for local builds in the package's own folder alone,
+ * which the next installation empties and which may be read-only, and it falls back to the packaged binary without an error.
+ */
+async function openLocalBuild(library: Library, folder: string, gpu: LlamaGpu, options: SharedOptions): Promise<Llama> {
+  const { addon, release, options: customCmakeOptions } = await readLocalBuild(folder, await library.getModuleVersion());
+  const llamaCpp = { repo: 'ggml-org/llama.cpp', release };
+  return (library.Llama as unknown as LlamaFactory)._create({
+    ...options,
+    bindings: createRequire(import.meta.url)(addon) as unknown,
+    bindingPath: addon,
+    buildType: 'localBuild',
+    buildMetadata: { buildOptions: { customCmakeOptions, gpu, llamaCpp } },
+    // Memory is the planner's sum: see `ignoreMemorySafetyChecks`.
+    vramPadding: 0,
+    ramPadding: 0,
+    debug: false,
+    numa: false,
+    tempDir: false,
+  });
 }
 
 /** Tells a file that is not a whole GGUF from one that this llama.cpp cannot load, by the error and the native log. */
