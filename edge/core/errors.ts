@@ -53,6 +53,11 @@ export const ERROR_CODES = {
     retryable: false,
     hint: 'This engine gives wrong answers here and is left out for a while; "nearside plan" shows what runs instead. If all do, pull the model again.',
   },
+  E_QUALITY_LOST: {
+    status: 422,
+    retryable: false,
+    hint: 'Nothing was kept of it. Choose a quantisation that loses less ("nearside quantize --help"), or make it of a better source.',
+  },
   E_CATALOG_INVALID: { status: 500, retryable: false, hint: 'Correct the named field of the model card.' },
   E_NO_CANDIDATE: {
     status: 503,

@@ -62,7 +62,9 @@ export interface RoomRule {
 export const ROOM_RULES: readonly RoomRule[] = [
   { library: /^onnxruntime-/, rooms: ['edge/backends/onnx/onnx-native.ts'] },
   { library: /^node-llama-cpp$/, rooms: ['edge/backends/llama/llama-native.ts'] },
-  { library: /^(koffi|@litertjs\/.*)$/, rooms: ['edge/backends/tflite/tflite-native.ts'] },
+  { library: /^@litertjs\/.*$/, rooms: ['edge/backends/tflite/tflite-native.ts'] },
+  { library: /^koffi$/, rooms: ['edge/backends/tflite/tflite-native.ts', 'edge/backends/llama/llama-quantize-native.ts'] },
+  { library: /^@node-llama-cpp\/.*$/, rooms: ['edge/backends/llama/llama-quantize-native.ts'] },
   { library: /^(better-sqlite3|sqlite-vec)$/, rooms: ['edge/storage'] },
   { library: /^mqtt$/, rooms: ['edge/telemetry/mqtt-transport.ts', 'apps/fleet/sources/mqtt-source.ts'] },
   { library: /^aedes/, rooms: ['apps/fleet/broker.ts'] },

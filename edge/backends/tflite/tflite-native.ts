@@ -1,5 +1,5 @@
 /**
- * LiteRT's C API through koffi: the only module that names `koffi`. Sizes, offsets and constants are those of LiteRT 2.3
+ * LiteRT's C API through koffi. Sizes, offsets and constants are those of LiteRT 2.3
  * (`litert/c/*.h` in google-ai-edge/LiteRT, Apache-2.0); handles and sizes are 64-bit on every platform that has the library.
  */
 import type Koffi from 'koffi';
