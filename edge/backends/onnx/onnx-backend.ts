@@ -23,8 +23,15 @@ export const onnxBackend: Backend = {
     if (options?.signal?.aborted) await session[Symbol.asyncDispose]();
     throwIfAborted(options?.signal, label);
     options?.onProgress?.({ label, done: 2, total: 2, unit: 'steps' });
-    const text = tokenizer && new TextModel(session, tokenizer, spec.embedding);
-    return new OnnxEngine(describe(spec, session, text !== undefined), session, text);
+    try {
+      const text = tokenizer && new TextModel(session, tokenizer, spec.embedding);
+      const info = describe(spec, session, text !== undefined);
+      if (info.features.includes('embed') || info.features.includes('score')) await text?.requireVocabulary();
+      return new OnnxEngine(info, session, text);
+    } catch (error) {
+      await session[Symbol.asyncDispose]();
+      throw error;
+    }
   },
 };
 

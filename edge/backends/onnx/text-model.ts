@@ -45,6 +45,26 @@ export class TextModel {
     this.#embedding = embedding;
   }
 
+  /**
+   * Reads the tokenizer's largest id with the graph: an id beyond the rows of its embedding table ends a run. The tokenizer of a larger
+   * vocabulary is found by this; one of a smaller vocabulary only by a known answer.
+   * @throws EdgeError `E_MODEL_CORRUPT`.
+   */
+  async requireVocabulary(): Promise<void> {
+    const { largestId } = this.#tokenizer;
+    try {
+      await this.#session.run(this.#feeds([{ ids: [largestId], typeIds: [0], tokens: [''], truncated: false }]));
+    } catch (error) {
+      if (!EdgeError.is(error, 'E_BAD_REQUEST')) throw error;
+      throw new EdgeError('E_MODEL_CORRUPT', {
+        what: 'the tokenizer does not belong to the model',
+        expected: `a model that takes its ids, 0 to ${largestId}`,
+        found: error.message,
+        cause: error,
+      });
+    }
+  }
+
   async embed(request: EmbedRequest, options: CallOptions | undefined): Promise<Omit<EmbedResponse, 'engine'>> {
     const profile = this.#embedding;
     const output = hiddenOutput(this.#session);

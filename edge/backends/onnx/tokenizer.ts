@@ -21,12 +21,15 @@ const MAX_CHARACTERS_PER_TOKEN = 64;
 
 /** The tokenizer of one model with its input length. */
 export class TextTokenizer {
+  /** The largest id it can give. */
+  readonly largestId: number;
   readonly #tokenizer: Tokenizer;
   readonly #maxTokens: number;
 
-  constructor(tokenizer: Tokenizer, maxTokens: number) {
+  constructor(tokenizer: Tokenizer, maxTokens: number, largestId: number) {
     this.#tokenizer = tokenizer;
     this.#maxTokens = maxTokens;
+    this.largestId = largestId;
   }
 
   /** Encodes with special tokens and cuts the end to the model's input length. */
@@ -74,6 +77,17 @@ function cutToLength(ids: number[], typeIds: number[], tokens: string[], maxToke
   return { ids: drop(ids), typeIds: drop(typeIds), tokens: drop(tokens), truncated: true };
 }
 
+/** Where `tokenizer.json` lists its tokens: pairs of token and score in the order of their ids, or ids by token. */
+interface TokenizerFile {
+  readonly model: { readonly vocab: unknown[] | Readonly<Record<string, number>> };
+  readonly added_tokens?: readonly { readonly id: number }[];
+}
+
+function largestId({ model: { vocab }, added_tokens: added = [] }: TokenizerFile): number {
+  const last = Array.isArray(vocab) ? vocab.length - 1 : Object.values(vocab).reduce((most, id) => Math.max(most, id), 0);
+  return added.reduce((most, { id }) => Math.max(most, id), last);
+}
+
 /**
  * Reads a `tokenizer.json`. Truncation and padding that the file may prescribe (some fix 128) are reset: the input length
  * is the model's own, and padding is the batch's business.
@@ -87,8 +101,9 @@ export async function readTokenizer(path: string, maxTokens: number): Promise<Te
     throw new EdgeError('E_MODEL_NOT_STORED', { what: 'cannot read the tokenizer of the model', expected: `file ${path}`, cause: error });
   }
   try {
-    const definition = JSON.parse(text) as Record<string, unknown>;
-    return new TextTokenizer(new Tokenizer({ ...definition, truncation: null, padding: null }, {}), maxTokens);
+    const definition = JSON.parse(text) as TokenizerFile;
+    const tokenizer = new Tokenizer({ ...definition, truncation: null, padding: null }, {});
+    return new TextTokenizer(tokenizer, maxTokens, largestId(definition));
   } catch (error) {
     throw new EdgeError('E_MODEL_CORRUPT', {
       what: 'cannot read the tokenizer of the model',

@@ -23,7 +23,14 @@ export const tfliteBackend: Backend = {
     throwIfAborted(options?.signal, label);
     const session = await openSession(spec);
     options?.onProgress?.({ label, done: 2, total: 2, unit: 'steps' });
-    return new TfliteEngine(spec, session, tokenizer);
+    const engine = new TfliteEngine(spec, session, tokenizer);
+    try {
+      await engine.requireVocabulary();
+      return engine;
+    } catch (error) {
+      await engine[Symbol.asyncDispose]();
+      throw error;
+    }
   },
 };
 
@@ -40,6 +47,11 @@ class TfliteEngine implements Engine {
     if (tokenizer && spec.embedding && buckets.length > 0) {
       this.#text = new TextEncoder(session, tokenizer, spec.embedding, buckets, contextTokens);
     }
+  }
+
+  /** @throws EdgeError `E_MODEL_CORRUPT` when the tokenizer is another model's. */
+  async requireVocabulary(): Promise<void> {
+    await this.#text?.requireVocabulary();
   }
 
   generate(): AsyncIterable<ReplyPart> {

@@ -4,6 +4,7 @@ import type { EmbedRequest, EmbedResponse, TokenVectors } from '#edge/contracts/
 import type { EmbeddingProfile } from '#edge/contracts/model.ts';
 import type { Tensor, TensorSpec } from '#edge/contracts/tensor.ts';
 import { throwIfAborted } from '#edge/core/abort.ts';
+import { EdgeError } from '#edge/core/errors.ts';
 import type { TfliteSession } from './tflite-session.ts';
 import type { Signature } from './tflite-tensors.ts';
 import type { Encoded, TextTokenizer } from './tflite-tokenizer.ts';
@@ -47,6 +48,25 @@ export class TextEncoder {
     this.#profile = profile;
     this.#buckets = buckets;
     this.#maxTokens = maxTokens;
+  }
+
+  /**
+   * Reads the tokenizer's largest id with the graph: an id beyond the rows of its embedding table ends a run.
+   * @throws EdgeError `E_MODEL_CORRUPT`.
+   */
+  async requireVocabulary(): Promise<void> {
+    const { largestId } = this.#tokenizer;
+    try {
+      await this.#run({ ids: [largestId], tokens: [''], truncated: false }, [POOLED], {});
+    } catch (error) {
+      if (!EdgeError.is(error, 'E_BAD_REQUEST')) throw error;
+      throw new EdgeError('E_MODEL_CORRUPT', {
+        what: 'the tokenizer does not belong to the model',
+        expected: `a model that takes its ids, 0 to ${largestId}`,
+        found: error.message,
+        cause: error,
+      });
+    }
   }
 
   async embed(request: EmbedRequest, options: CallOptions = {}): Promise<Omit<EmbedResponse, 'engine'>> {

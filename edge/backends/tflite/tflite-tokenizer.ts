@@ -16,10 +16,13 @@ const MAX_CHARACTERS_PER_TOKEN = 64;
 
 /** The tokenizer of one encoder. */
 export class TextTokenizer {
+  /** The largest id it can give. */
+  readonly largestId: number;
   readonly #tokenizer: Tokenizer;
 
-  constructor(tokenizer: Tokenizer) {
+  constructor(tokenizer: Tokenizer, largestId: number) {
     this.#tokenizer = tokenizer;
+    this.largestId = largestId;
   }
 
   /** Encodes with special tokens; drops tokens before the last one, which closes the text, until `maxTokens` are left. */
@@ -37,6 +40,17 @@ export class TextTokenizer {
   }
 }
 
+/** Where `tokenizer.json` lists its tokens: pairs of token and score in the order of their ids, or ids by token. */
+interface TokenizerFile {
+  readonly model: { readonly vocab: unknown[] | Readonly<Record<string, number>> };
+  readonly added_tokens?: readonly { readonly id: number }[];
+}
+
+function largestId({ model: { vocab }, added_tokens: added = [] }: TokenizerFile): number {
+  const last = Array.isArray(vocab) ? vocab.length - 1 : Object.values(vocab).reduce((most, id) => Math.max(most, id), 0);
+  return added.reduce((most, { id }) => Math.max(most, id), last);
+}
+
 /**
  * Reads a `tokenizer.json`, without the truncation and padding that it may prescribe.
  * @throws EdgeError `E_MODEL_NOT_STORED`, `E_MODEL_CORRUPT`.
@@ -47,8 +61,8 @@ export async function readTokenizer(path: string): Promise<TextTokenizer> {
     throw new EdgeError('E_MODEL_NOT_STORED', { what, expected: `file ${path}`, cause });
   });
   try {
-    const definition = JSON.parse(text) as Record<string, unknown>;
-    return new TextTokenizer(new Tokenizer({ ...definition, truncation: null, padding: null }, {}));
+    const definition = JSON.parse(text) as TokenizerFile;
+    return new TextTokenizer(new Tokenizer({ ...definition, truncation: null, padding: null }, {}), largestId(definition));
   } catch (cause) {
     throw new EdgeError('E_MODEL_CORRUPT', { what, expected: 'a tokenizer.json', found: String(cause), cause });
   }
