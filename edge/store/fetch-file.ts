@@ -1,11 +1,13 @@
 /** Gets one file of a variant from the first of its sources that has it. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ModelFile, ModelSource } from '#edge/contracts/model.ts';
+import type { ModelFile, ModelFormat, ModelSource, Task } from '#edge/contracts/model.ts';
 import { abortError } from '#edge/core/abort.ts';
 import { EdgeError, type ErrorCode } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { type FreeBytes, publishFile, requireSpace, storageError } from './disk.ts';
+import { readFileHeader } from './headers/file-source.ts';
+import { requireWeightsFor } from './headers/purpose.ts';
 import type { StoreLayout } from './layout.ts';
 import { PartialFile } from './partial-file.ts';
 import { fetchFromFile } from './sources/file.ts';
@@ -23,6 +25,8 @@ const SPACE_FACTOR: Readonly<Record<ModelSource['kind'], number>> = { hf: 1, htt
 const TELLING: readonly ErrorCode[] = [
   'E_DISK_FULL',
   'E_HASH_MISMATCH',
+  'E_MODEL_FORMAT',
+  'E_MODEL_CORRUPT',
   'E_SOURCE_UNAUTHORIZED',
   'E_SOURCE_FORBIDDEN',
   'E_DOWNLOAD_FAILED',
@@ -30,9 +34,15 @@ const TELLING: readonly ErrorCode[] = [
   'E_SOURCE_NOT_FOUND',
 ];
 
+/** What arrived is of no use to a further attempt. */
+const WRONG_FILE: readonly ErrorCode[] = ['E_HASH_MISMATCH', 'E_MODEL_FORMAT', 'E_MODEL_CORRUPT'];
+
 /** One pull of one variant: what its files share. */
 export interface PullScope {
   readonly model: string;
+  readonly task: Task;
+  /** Of the variant. */
+  readonly format: ModelFormat;
   readonly layout: StoreLayout;
   /** Folder of this variant's unfinished files. */
   readonly partial: string;
@@ -130,10 +140,14 @@ async function fetchFrom(
       sha256 = await fetchAndHash(source, target, context);
     }
     requireHash(sha256, wanted, scope.model);
+    // Without a hash nothing else tells an error page or another model from the weights.
+    if (expected === null && file.role === 'weights') {
+      requireWeightsFor(scope, await readFileHeader(path, `${file.name} of ${scope.model}`));
+    }
     await publishFile(path, scope.layout.blob(sha256));
     return { sha256, bytes: target.size };
   } catch (error) {
-    if (EdgeError.is(error, 'E_HASH_MISMATCH') || target.size === 0) await target.discard();
+    if (WRONG_FILE.some((code) => EdgeError.is(error, code)) || target.size === 0) await target.discard();
     throw error;
   }
 }

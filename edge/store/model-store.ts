@@ -200,7 +200,7 @@ export class ModelStore {
       });
       // Whoever held the lock may have stored it, and removed the folder on leaving.
       await mkdir(partial, { recursive: true });
-      const stored = this.#ready(card, variant) ?? (await this.#fetch(card, variant, this.#scope(card, partial, signal), report));
+      const stored = this.#ready(card, variant) ?? (await this.#fetch(card, variant, this.#scope(card, variant, partial, signal), report));
       await removeAll(partial);
       return stored;
     } catch (error) {
@@ -232,10 +232,22 @@ export class ModelStore {
     }
   }
 
-  #scope(card: ModelCard, partial: string, signal: AbortSignal): PullScope {
+  #scope(card: ModelCard, variant: ModelVariant, partial: string, signal: AbortSignal): PullScope {
     const { log, settings, environment } = this.#options;
     const free = this.#options.freeBytes ?? freeBytes;
-    return { model: card.id, layout: this.#layout, partial, settings, environment, signal, freeBytes: free, log, unavailable: new Map() };
+    return {
+      model: card.id,
+      task: card.task,
+      format: variant.format,
+      layout: this.#layout,
+      partial,
+      settings,
+      environment,
+      signal,
+      freeBytes: free,
+      log,
+      unavailable: new Map(),
+    };
   }
 
   async #removeVariant(model: string, variant: string): Promise<void> {

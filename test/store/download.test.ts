@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Progress } from '#edge/contracts/progress.ts';
 import { bytesOf, cardOf, failureOf, fileOf, StoreFixture, sha256Of } from './fixture.ts';
+import { generatorFile, ggufFile, TINY_LLAMA } from './gguf-file.ts';
 import { closedUrl, HubServer } from './hub-server.ts';
 
 const MIB = 1024 * 1024;
@@ -219,6 +220,7 @@ describe('when a source does not work', () => {
 });
 
 describe('a card without a hash', () => {
+  const content = generatorFile(3 * MIB);
   beforeEach(() => fixture.addCard(cardOf('m', [fileOf(content, [hf], { sha256: null, bytes: 1000 })])));
 
   test('pins the first hash it sees, says so, and takes no other until the model is removed', async () => {
@@ -232,7 +234,7 @@ describe('a card without a hash', () => {
       expect.objectContaining({ event: 'hash pinned at first sight', fields: expect.objectContaining({ sha256: sha256Of(content) }) }),
     );
     writeFileSync(stored.files.weights as string, 'damaged');
-    const other = bytesOf(2 * MIB, 5);
+    const other = generatorFile(2 * MIB);
     hub.serve(PATH, { content: other });
     const failure = await failureOf(store.pull('m'));
     expect(failure).toMatchObject({
@@ -249,6 +251,38 @@ describe('a card without a hash', () => {
     const store = fixture.open({ hubUrl: hub.url, freeBytes: async () => 64 * MIB + content.length - 1 });
     expect(await failureOf(store.pull('m'))).toMatchObject({ code: 'E_DISK_FULL', details: { needBytes: 64 * MIB + content.length } });
     expect(await store.bytesUsed()).toBe(0);
+  });
+
+  const embedder = ggufFile({
+    metadata: { ...TINY_LLAMA, 'general.architecture': 'bert', 'bert.pooling_type': 1 },
+    tensors: [{ name: 'w', shape: [8] }],
+    dataBytes: 32,
+  });
+
+  test.each([
+    ['an error page', Buffer.from('<!DOCTYPE html><title>Log in</title>'), 'E_MODEL_FORMAT', /found a web page/],
+    ['a Git LFS pointer', Buffer.from('version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n'), 'E_MODEL_FORMAT', /Git LFS/],
+    ['a file of another format', Buffer.from('\x08\x08\x3a\x00', 'latin1'), 'E_MODEL_FORMAT', /expected the format GGUF, found ONNX/],
+    ['a file that was cut on the server', content.subarray(0, MIB), 'E_MODEL_CORRUPT', /where tensor "token_embd.weight" ends/],
+    [
+      'a model for another task',
+      embedder,
+      'E_MODEL_FORMAT',
+      /expected a model that generates text, found one for embed \(architecture bert, pooling mean\)/,
+    ],
+  ])('refuses %s at once, and stores nothing', async (_, wrong, code, message) => {
+    hub.serve(PATH, { content: wrong });
+    const store = fixture.open({ hubUrl: hub.url });
+    expect(await failureOf(store.pull('m'))).toMatchObject({ code, message: expect.stringMatching(message) });
+    expect(store.list()).toEqual([]);
+    expect(await store.bytesUsed()).toBe(0);
+  });
+
+  test('takes the next source when the first one sends an error page', async () => {
+    hub.serve('/page', { content: Buffer.from('<html>no</html>') });
+    hub.serve(PATH, { content });
+    fixture.addCard(cardOf('m', [fileOf(content, [{ kind: 'https', url: `${hub.url}/page` }, hf], { sha256: null, bytes: 1000 })]));
+    expect((await fixture.open({ hubUrl: hub.url }).pull('m')).sha256).toBe(sha256Of(content));
   });
 
   test('is not resumed without a validator, for nothing would tell two versions apart', async () => {

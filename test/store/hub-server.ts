@@ -16,6 +16,10 @@ export interface Served {
   slowMs?: number;
   /** False sends no ETag. */
   etag?: boolean;
+  /** False answers every range with the whole file. */
+  ranges?: boolean;
+  /** False tells no size: neither Content-Length nor the total of Content-Range. */
+  sized?: boolean;
 }
 
 export interface SeenRequest {
@@ -77,27 +81,30 @@ export class HubServer {
   }
 
   async #send(request: IncomingMessage, response: ServerResponse, served: Served): Promise<void> {
-    const { content } = served;
+    const { content, sized = true, ranges = true } = served;
     const etag = `"${createHash('sha256').update(content).digest('hex')}"`;
     const condition = request.headers['if-range'];
-    const from = condition === undefined || condition === etag ? Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0) : 0;
-    if (from > 0 && from >= content.length) {
+    const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
+    const isPartial = range !== null && ranges && (condition === undefined || condition === etag);
+    const from = isPartial ? Number(range[1]) : 0;
+    const end = isPartial && range[2] ? Math.min(Number(range[2]) + 1, content.length) : content.length;
+    if (isPartial && from >= content.length) {
       return void response.writeHead(416, { 'content-range': `bytes */${content.length}` }).end();
     }
-    response.writeHead(from > 0 ? 206 : 200, {
-      'content-length': content.length - from,
+    response.writeHead(isPartial ? 206 : 200, {
+      ...(sized ? { 'content-length': end - from } : {}),
       ...(served.etag === false ? {} : { etag }),
-      ...(from > 0 ? { 'content-range': `bytes ${from}-${content.length - 1}/${content.length}` } : {}),
+      ...(isPartial ? { 'content-range': `bytes ${from}-${end - 1}/${sized ? content.length : '*'}` } : {}),
     });
     const cut = served.cuts?.shift();
-    const until = cut === undefined ? content.length : Math.min(content.length, from + cut);
+    const until = cut === undefined ? end : Math.min(end, from + cut);
     response.flushHeaders();
     for (let at = from; at < until && !response.destroyed; at += 65_536) {
       response.write(content.subarray(at, Math.min(until, at + 65_536)));
       do await sleep(served.slowMs ?? 0);
       while (response.writableNeedDrain && !response.destroyed);
     }
-    if (until < content.length) setTimeout(() => response.destroy(), 50);
+    if (until < end) setTimeout(() => response.destroy(), 50);
     else response.end();
   }
 }

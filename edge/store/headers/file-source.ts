@@ -6,22 +6,23 @@ import { readHeader } from './read-header.ts';
 
 /**
  * Reads the header of a file on this machine.
+ * @param name What messages call it.
  * @throws EdgeError `E_SOURCE_NOT_FOUND` when there is none, `E_SOURCE_FORBIDDEN` when it may not be read, `E_MODEL_FORMAT` for a folder,
  * and as {@link readHeader}.
  */
-export async function readFileHeader(path: string): Promise<ModelHeader> {
+export async function readFileHeader(path: string, name: string = path): Promise<ModelHeader> {
   // Asked before it is opened: opening a pipe would wait for its writer.
-  const found = await stat(path).catch((error: unknown) => unreadable(path, error));
+  const found = await stat(path).catch((error: unknown) => unreadable(name, error));
   if (!found.isFile()) {
     throw new EdgeError('E_MODEL_FORMAT', {
-      what: `cannot use ${path}`,
+      what: `cannot use ${name}`,
       expected: 'a model file',
       found: found.isDirectory() ? 'a folder' : 'no plain file',
     });
   }
-  const handle = await open(path).catch((error: unknown) => unreadable(path, error));
+  const handle = await open(path).catch((error: unknown) => unreadable(name, error));
   try {
-    return await readHeader(sourceOf(path, found.size, handle));
+    return await readHeader(sourceOf(name, found.size, handle));
   } finally {
     await handle.close();
   }
@@ -45,11 +46,11 @@ function sourceOf(name: string, size: number, handle: FileHandle): ByteSource {
   };
 }
 
-function unreadable(path: string, error: unknown): never {
+function unreadable(name: string, error: unknown): never {
   const code = systemErrorCode(error);
   const isMissing = code === 'ENOENT' || code === 'ENOTDIR';
   throw new EdgeError(isMissing ? 'E_SOURCE_NOT_FOUND' : 'E_SOURCE_FORBIDDEN', {
-    what: `cannot read ${path}`,
+    what: `cannot read ${name}`,
     found: isMissing ? 'no such file' : (code ?? String(error)),
     hint: isMissing ? 'Check the path.' : 'Check that this user may read the file and that its disk is sound.',
     cause: error,
