@@ -1,8 +1,8 @@
 import type { Round } from './engine-subject.ts';
 
 /** Tokens of the two texts whose rates are `short` and `long`. */
-const SHORT_TOKENS = 16;
-const LONG_TOKENS = 128;
+export const SHORT_TOKENS = 16;
+export const LONG_TOKENS = 128;
 /** Every vocabulary has these words whole. */
 const WORDS = 'the house on the hill has a red door and the man in the garden has a new dog that can run to the river and back'.split(' ');
 /** Attempts to meet the length; the second one does where a word is a token. */
