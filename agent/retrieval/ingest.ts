@@ -4,7 +4,7 @@ import { throwIfAborted } from '#edge/core/abort.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import { type Chunk, chunkDocument, textInContext } from './chunks.ts';
 import type { LoadedDocument } from './document.ts';
-import type { Embedder } from './embedder.ts';
+import type { Embedder, EmbedOptions } from './embedder.ts';
 import { documentHash, type EmbeddedChunk, type KnowledgeIndex } from './knowledge-index.ts';
 import { findSources } from './loaders/find-sources.ts';
 import { type DocumentSource, loadDocuments } from './loaders/load-documents.ts';
@@ -84,7 +84,10 @@ async function* ingestDocument({ index, embedder, report, options }: Ingest, doc
   const embedded: EmbeddedChunk[] = [];
   let maker: Awaited<ReturnType<typeof embedChunks>>['maker'] | undefined;
   for (let start = 0; start < chunks.length; start += CHUNKS_A_STEP) {
-    const step = await embedChunks(embedder, chunks.slice(start, start + CHUNKS_A_STEP), options);
+    const step = await embedChunks(embedder, chunks.slice(start, start + CHUNKS_A_STEP), {
+      ...options,
+      maker: maker ?? index.vectorMaker(),
+    });
     embedded.push(...step.chunks);
     maker = step.maker;
     yield toPart({ label: `indexing ${document.source}`, done: embedded.length, total: chunks.length, unit: 'chunks' });
@@ -92,7 +95,7 @@ async function* ingestDocument({ index, embedder, report, options }: Ingest, doc
   if (maker) report.add(index.putDocument(document, embedded, maker, new Date()));
 }
 
-async function embedChunks(embedder: Embedder, chunks: readonly Chunk[], options: IngestOptions) {
+async function embedChunks(embedder: Embedder, chunks: readonly Chunk[], options: EmbedOptions) {
   const { vectors, maker } = await embedder.embedPassages(chunks.flatMap(embeddingTexts), options);
   let next = 0;
   const embedded = chunks.map((chunk): EmbeddedChunk => {

@@ -26,10 +26,15 @@ export interface KnowledgeBase extends Disposable {
   listDocuments(): readonly DocumentInfo[];
   /** By id, source, or file; returns how many went. Throws `E_DOCUMENT_UNKNOWN`, and `E_BUSY` during {@link reindex}. */
   removeDocuments(idsOrSources: readonly string[]): number;
-  /** Throws `E_INDEX_MISMATCH` when the embedding model changed since the documents were added. */
+  /** Throws `E_INDEX_MISMATCH` when the model that made the vectors cannot run any more. */
   search(question: string, options?: SearchOptions): Promise<SearchResult>;
   /** Makes all vectors anew with the present embedding model; the old ones serve until it is done. Throws `E_BUSY` while documents change. */
   reindex(options?: CallOptions): AsyncIterable<Progress>;
+  /**
+   * Makes all vectors anew when the device would now choose another model or variant than the one that made them. The old ones serve
+   * until it is done. A change of the documents goes first: it ends this, to be done at another time. Returns whether it was done.
+   */
+  followEngine(options?: CallOptions): Promise<boolean>;
   /** The whole text of a document, to which citations point. Throws `E_DOCUMENT_UNKNOWN`. */
   readDocument(id: string): string;
 }
@@ -45,8 +50,10 @@ export function openKnowledgeBase({ path, runtime, log }: KnowledgeBaseOptions):
   const embedder = new Embedder(runtime, log);
   let ingests = 0;
   let isReindexing = false;
+  let following: AbortController | undefined;
   const requireNoReindex = (): void => {
-    if (isReindexing) throw busy('change the documents', 'reindexing');
+    following?.abort();
+    if (isReindexing && !following) throw busy('change the documents', 'reindexing');
   };
 
   async function* addDocuments(request: AddDocumentsRequest, options?: IngestOptions): AsyncGenerator<IngestPart> {
@@ -71,8 +78,32 @@ export function openKnowledgeBase({ path, runtime, log }: KnowledgeBaseOptions):
     }
   }
 
+  async function followEngine(options: CallOptions = {}): Promise<boolean> {
+    const maker = index.vectorMaker();
+    if (!maker || isReindexing || ingests > 0) return false;
+    const { model, variant } = await embedder.preferred();
+    if ((model === maker.model && variant === maker.variant) || isReindexing || ingests > 0) return false;
+    const controller = new AbortController();
+    following = controller;
+    const signal = options.signal ? AbortSignal.any([options.signal, controller.signal]) : controller.signal;
+    log.info('documents are embedded anew', { from: `${maker.model}:${maker.variant}`, to: `${model}:${variant}` });
+    isReindexing = true;
+    try {
+      for await (const _progress of reindex(index, embedder, { signal }));
+      log.info('documents were embedded anew', { by: `${model}:${variant}` });
+      return true;
+    } catch (error) {
+      if (controller.signal.aborted) return false;
+      throw error;
+    } finally {
+      following = undefined;
+      isReindexing = false;
+    }
+  }
+
   return {
     addDocuments,
+    followEngine,
     listDocuments: () => index.listDocuments(),
     removeDocuments: (names) => {
       requireNoReindex();

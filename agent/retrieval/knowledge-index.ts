@@ -58,6 +58,11 @@ export class KnowledgeIndex {
     return row?.hash;
   }
 
+  /** What made the vectors; `undefined` for an index without documents, which takes those of any model. */
+  vectorMaker(): VectorMaker | undefined {
+    return this.#hasDocuments() ? this.vectors.maker() : undefined;
+  }
+
   /** Stores a document in place of an earlier one of the same source. */
   putDocument(document: LoadedDocument, chunks: readonly EmbeddedChunk[], maker: VectorMaker, addedAt: Date): DocumentInfo {
     const id = documentId(document.source);

@@ -2,7 +2,7 @@ import type { CallOptions } from '#edge/contracts/backend.ts';
 import type { TokenVectors } from '#edge/contracts/embed.ts';
 import type { EngineRef } from '#edge/contracts/parts.ts';
 import { textInContext } from './chunks.ts';
-import type { Embedder } from './embedder.ts';
+import type { Embedder, EmbedOptions } from './embedder.ts';
 import type { KnowledgeIndex, StoredChunk } from './knowledge-index.ts';
 import { bestMatches, mean } from './late-interaction.ts';
 import { contentTerms } from './text/terms.ts';
@@ -62,17 +62,17 @@ const WEIGHTS = { bm25: 0.3, dense: 0.7, maxSim: 1 } as const;
 /**
  * Finds chunks by words (BM25) and by meaning (cosine of the chunk plus that of its best sentence), fuses the z-scores, and re-ranks the
  * best few by late interaction when the engine gives token vectors.
- * @throws EdgeError `E_INDEX_MISMATCH` when the index holds vectors of another model.
+ * @throws EdgeError `E_INDEX_MISMATCH` when what made the vectors of the index cannot run any more.
  */
 export async function search(index: KnowledgeIndex, embedder: Embedder, text: string, options: SearchOptions = {}): Promise<SearchResult> {
   const chunkCount = index.countChunks();
   const idf = inverseFrequencies(index, text, chunkCount);
   if (chunkCount === 0) return { hits: [], question: { text, idf }, chunkCount, promptTokens: 0 };
-  const query = await embedder.embedQuery(text, options);
+  const query = await embedder.embedQuery(text, { ...options, maker: index.vectorMaker() });
   index.vectors.require(query.maker);
   const candidates = gather(index, text, query.vector, new Set(options.excludeDocuments));
   const fused = fuse(candidates);
-  const ranked = query.tokens ? await rerank(embedder, query.tokens, fused, options) : fused;
+  const ranked = query.tokens ? await rerank(embedder, query.tokens, fused, { ...options, maker: query.maker }) : fused;
   const question = { text, idf, ...(query.tokens ? { tokens: query.tokens } : {}) };
   return { hits: ranked.slice(0, options.limit ?? 5), question, chunkCount, engine: query.engine, promptTokens: query.promptTokens };
 }
@@ -123,7 +123,7 @@ function fuse(candidates: readonly Candidate[]): SearchHit[] {
   );
 }
 
-async function rerank(embedder: Embedder, question: TokenVectors, hits: readonly SearchHit[], options: CallOptions): Promise<SearchHit[]> {
+async function rerank(embedder: Embedder, question: TokenVectors, hits: readonly SearchHit[], options: EmbedOptions): Promise<SearchHit[]> {
   const top = hits.slice(0, LATE_INTERACTION_CANDIDATES);
   if (top.length === 0) return [];
   const tokens = await embedder.embedTokens(

@@ -88,12 +88,18 @@ interface AgentHostParts extends AgentHostDependencies {
   readonly close: () => void;
 }
 
+/** Between two looks at the device's choice of engine. */
+const FOLLOW_MS = 60_000;
+
 export class AgentHost implements BotPort {
   readonly #parts: AgentHostParts;
   /** Turns of one session run one after the other. */
   readonly #turns = new Map<string, Promise<void>>();
   readonly #closing = new AbortController();
   #seeding: Promise<void> | undefined;
+  #following: Promise<void> | undefined;
+  /** By `performance.now()`. */
+  #followedAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: AgentHostParts) {
     this.#parts = parts;
@@ -130,6 +136,7 @@ export class AgentHost implements BotPort {
       yield* this.#answer(bot, { sessionId, isNamed, text: message.content, history }, options);
     } finally {
       release();
+      this.#followEngine();
     }
   }
 
@@ -205,7 +212,7 @@ export class AgentHost implements BotPort {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
-    await Promise.allSettled([...this.#turns.values(), this.#seeding]);
+    await Promise.allSettled([...this.#turns.values(), this.#seeding, this.#following]);
     this.#parts.close();
   }
 
@@ -216,6 +223,27 @@ export class AgentHost implements BotPort {
       throw error;
     });
     return this.#seeding;
+  }
+
+  /**
+   * Embeds the documents anew in the background when measurements made the device choose another engine for it; looked at seldom, and
+   * never waited for: the old vectors serve meanwhile.
+   */
+  #followEngine(): void {
+    if (this.#following || performance.now() - this.#followedAt < FOLLOW_MS) return;
+    const { knowledge, log } = this.#parts;
+    this.#following = knowledge
+      .followEngine({ signal: this.#closing.signal })
+      .then(
+        () => undefined,
+        (error: unknown) => {
+          if (!this.#closing.signal.aborted) log.warn('documents keep their vectors', { error: EdgeError.from(error, 'embedding anew') });
+        },
+      )
+      .finally(() => {
+        this.#following = undefined;
+        this.#followedAt = performance.now();
+      });
   }
 
   /** For what works without the default knowledge, and for what mends it. */

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import type { CallOptions } from '#edge/contracts/backend.ts';
 import type { EmbedRequest, EmbedResponse } from '#edge/contracts/embed.ts';
 import type { GenerateRequest, Usage } from '#edge/contracts/generate.ts';
+import type { Task } from '#edge/contracts/model.ts';
 import type { ReplyPart } from '#edge/contracts/parts.ts';
-import type { Plan } from '#edge/contracts/plan.ts';
+import type { Candidate, Plan } from '#edge/contracts/plan.ts';
 import type { EngineStatus, ModelSummary, RuntimePort } from '#edge/contracts/runtime.ts';
 import type { ScoreResponse } from '#edge/contracts/score.ts';
 import type { TensorResponse } from '#edge/contracts/tensor.ts';
@@ -13,6 +14,8 @@ import { EdgeError } from '#edge/core/errors.ts';
 export interface FakeRuntimeOptions {
   /** What `generate` answers, cut into words. Defaults to an echo of the last message. */
   readonly answer?: (request: GenerateRequest) => string;
+  /** What stands for the task `embed` now. Defaults to variant `fake` of a model `embed`. */
+  readonly embedder?: () => { readonly model: string; readonly variant: string };
   /** Makes every call fail with this. */
   readonly failure?: EdgeError;
 }
@@ -76,12 +79,20 @@ export class FakeRuntime implements RuntimePort {
     return Promise.resolve([]);
   }
 
-  plan(): Promise<Plan> {
-    return Promise.reject(new EdgeError('E_UNSUPPORTED', { what: 'the fake runtime plans nothing' }));
+  /** A plan with a choice of engine; it has no candidates. */
+  plan(task: Task): Promise<Plan> {
+    const chosen = { ...this.#embedder(), id: 'fake' } as Candidate;
+    return Promise.resolve({ task, profile: 'latency', chosen, because: 'a fake', candidates: [], fallbacks: [], budgetBytes: 0 });
   }
 
-  #engine(model: string): { engine: string; model: string; variant: string } {
-    return { engine: 'fake/cpu', model, variant: 'fake' };
+  #embedder(): { readonly model: string; readonly variant: string } {
+    return this.#options.embedder?.() ?? { model: 'embed', variant: 'fake' };
+  }
+
+  #engine(name: string): { engine: string; model: string; variant: string } {
+    if (name === 'embed') return { engine: 'fake/cpu', ...this.#embedder() };
+    const [model = '', variant = 'fake'] = name.split(':');
+    return { engine: 'fake/cpu', model, variant };
   }
 }
 

@@ -1,18 +1,20 @@
 import type { EmbedRequest, EmbedResponse } from '#edge/contracts/embed.ts';
+import { EdgeError } from '#edge/core/errors.ts';
 import { FakeRuntime } from './fake-runtime.ts';
 
-/** The fake runtime under another model's name. */
+/** The fake runtime with another embedding model, and without the one it had. */
 export class RenamedRuntime extends FakeRuntime {
   readonly #model: string;
 
   constructor(model: string) {
-    super();
+    super({ embedder: () => ({ model, variant: 'fake' }) });
     this.#model = model;
   }
 
   override async embed(...args: Parameters<FakeRuntime['embed']>): Promise<EmbedResponse> {
-    const response = await super.embed(...args);
-    return { ...response, engine: { ...response.engine, model: this.#model } };
+    const [{ model }] = args;
+    if (model === 'embed' || model.startsWith(`${this.#model}:`)) return await super.embed(...args);
+    throw new EdgeError('E_MODEL_NOT_STORED', { what: `model "${model}" is not on this device` });
   }
 }
 

@@ -187,6 +187,47 @@ test('documents do not change while all vectors are made anew', async () => {
   expect((await knowledge.search('striped zebras')).hits[0]?.chunk.text).toBe('Zebras are striped.');
 });
 
+test('vectors follow the variant that the device chooses, and serve until the new ones are there', async () => {
+  const folder = writeFiles(Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`${i}.txt`, `Tent number ${i} is dry.`])));
+  let variant = 'int8';
+  const runtime = new FakeRuntime({ embedder: () => ({ model: 'e5', variant }) });
+  using knowledge = newKnowledge(runtime);
+  await add(knowledge, { paths: [folder] });
+  expect(await knowledge.followEngine()).toBe(false);
+  variant = 'q8_0';
+  expect((await knowledge.search('tent number 7')).engine).toMatchObject({ variant: 'int8' });
+  const following = knowledge.followEngine();
+  expect((await knowledge.search('tent number 7')).engine).toMatchObject({ variant: 'int8' });
+  expect(await following).toBe(true);
+  expect((await knowledge.search('tent number 7')).engine).toMatchObject({ variant: 'q8_0' });
+  expect((await add(knowledge, { paths: [writeFiles({ 'new.txt': 'Zebras are striped.' })] })).added.length).toBe(1);
+  expect(runtime.embedRequests.at(-1)?.model).toBe('e5:q8_0');
+});
+
+test('a change of the documents goes before vectors that follow the device', async () => {
+  const folder = writeFiles(Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`${i}.txt`, `Tent number ${i} is dry.`])));
+  let variant = 'int8';
+  const runtime = new FakeRuntime({ embedder: () => ({ model: 'e5', variant }) });
+  const embed = runtime.embed.bind(runtime);
+  const gate = Promise.withResolvers<void>();
+  runtime.embed = async (request, options) => {
+    const isNew = request.model === 'e5:q8_0' && request.texts[0] !== 'probe';
+    if (isNew) await gate.promise;
+    return await embed(request, options);
+  };
+  using knowledge = newKnowledge(runtime);
+  await add(knowledge, { paths: [folder] });
+  variant = 'q8_0';
+  const following = knowledge.followEngine();
+  await expect.poll(() => runtime.embedRequests.at(-1)?.model).toBe('e5:q8_0');
+  expect((await add(knowledge, { paths: [writeFiles({ 'new.txt': 'Zebras are striped.' })] })).added.length).toBe(1);
+  gate.resolve();
+  expect(await following).toBe(false);
+  expect((await knowledge.search('striped zebras')).engine).toMatchObject({ variant: 'int8' });
+  expect(await knowledge.followEngine()).toBe(true);
+  expect((await knowledge.search('striped zebras')).hits[0]?.chunk.text).toBe('Zebras are striped.');
+});
+
 test('vectors are not made anew while documents are being read', async () => {
   const folder = writeFiles({ 'a.txt': 'Tents are dry.', 'b.txt': 'Boots are warm.' });
   using knowledge = newKnowledge(new FakeRuntime());
