@@ -87,7 +87,7 @@ export const ERROR_CODES = {
   E_SOURCE_UNAVAILABLE: {
     status: 502,
     retryable: true,
-    hint: 'The next source is tried; if none is left, check the network and the named tool.',
+    hint: 'Where there is another source, it is tried next; else check the network and the named tool.',
   },
   E_SOURCE_UNAUTHORIZED: {
     status: 502,

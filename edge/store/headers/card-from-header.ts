@@ -23,6 +23,8 @@ export function cardFromHeader(file: LooseFile, header: ModelHeader): ModelCard 
   const { transformer } = header;
   const task = purposeOf(header);
   const width = transformer?.hiddenSize ?? header.outputs.flatMap(({ shape }) => shape.at(-1) ?? []).find((size) => size > 0) ?? 0;
+  const vocabularySize =
+    transformer?.vocabularySize ?? (task === 'embed' && header.largestTable?.[1] === width ? header.largestTable[0] : 0);
   return {
     id: idOf(file.name),
     name: header.modelName || file.name,
@@ -38,16 +40,11 @@ export function cardFromHeader(file: LooseFile, header: ModelHeader): ModelCard 
     isDefault: false,
     verified: false,
     architecture: {
-      layers: transformer?.layers ?? 0,
+      layers: transformer?.layers ?? (task === 'embed' ? header.attentionLayers : 0),
       hiddenSize: width,
       kvBytesPerToken: transformer?.kvBytesPerToken ?? 0,
-      ...(transformer
-        ? {
-            vocabularySize: transformer.vocabularySize,
-            feedForwardSize: transformer.feedForwardSize,
-            attentionHeads: transformer.attentionHeads,
-          }
-        : {}),
+      ...(vocabularySize > 0 ? { vocabularySize } : {}),
+      ...(transformer ? { feedForwardSize: transformer.feedForwardSize, attentionHeads: transformer.attentionHeads } : {}),
     },
     ...(task === 'embed' ? { embedding: embeddingOf(header, width) } : {}),
     variants: [

@@ -3,7 +3,7 @@ import type { BoundedReader } from './bounded-reader.ts';
 import { GGML_TYPES, GGUF_FILE_TYPES } from './ggml-types.ts';
 import { GgufCursor, GgufMetadata } from './gguf-metadata.ts';
 import { transformerFacts } from './gguf-transformer.ts';
-import { type ModelHeader, WeightTally } from './model-header.ts';
+import { countElements, type ModelHeader, WeightTally } from './model-header.ts';
 
 const FIXED_BYTES = 8;
 /** Key of one character, type, value of one byte. */
@@ -39,6 +39,7 @@ export async function readGgufHeader(reader: BoundedReader): Promise<ModelHeader
     outputs: [],
     signatures: [],
     quantisedOperators: [],
+    attentionLayers: 0,
     ...(unusable ? { unusable } : {}),
   };
 }
@@ -85,11 +86,10 @@ async function readTensors(cursor: GgufCursor, count: number, alignment: number)
       continue;
     }
     const [dtype, blockNumbers, blockBytes] = known;
-    const elements = shape.reduce((product, size) => product * size, 1);
-    const bytes = (elements / blockNumbers) * blockBytes;
+    const bytes = (countElements(shape) / blockNumbers) * blockBytes;
     if (!Number.isSafeInteger(bytes))
       throw cursor.reader.corrupt(`tensor "${name}" in whole blocks`, `shape [${shape.join(', ')}] as ${dtype}`);
-    tally.add(dtype, elements, bytes);
+    tally.add(dtype, shape, bytes);
     if (offset + bytes >= last.end) last = { name, end: offset + bytes };
   }
   const dataStart = Math.ceil(cursor.position / alignment) * alignment;

@@ -62,6 +62,10 @@ export interface ModelHeader {
   readonly signatures: readonly string[];
   /** Kinds of quantised operators in the graph (ONNX), such as `MatMulInteger`. */
   readonly quantisedOperators: readonly string[];
+  /** Attention layers of the graph, told by their operators (ONNX and TFLite; of the first graph of a TFLite file). */
+  readonly attentionLayers: number;
+  /** Rows and columns of the largest table of weights (ONNX and TFLite): of a text encoder, its vocabulary by its width. */
+  readonly largestTable?: readonly [rows: number, columns: number];
   /** Why a sound file cannot be run all the same, such as `part 1 of 3 of a split model`. */
   readonly unusable?: string;
 }
@@ -69,11 +73,20 @@ export interface ModelHeader {
 /** Weights as a reader adds them up. */
 export class WeightTally {
   readonly #bytes = new Map<string, number>();
+  #largestTable: readonly [number, number] = [0, 0];
   parameters = 0;
 
-  add(dtype: string, elements: number, bytes: number): void {
+  add(dtype: string, shape: readonly number[], bytes: number): void {
     this.#bytes.set(dtype, (this.#bytes.get(dtype) ?? 0) + bytes);
-    this.parameters += elements;
+    this.parameters += countElements(shape);
+    const [rows, columns] = shape;
+    const [mostRows, mostColumns] = this.#largestTable;
+    if (shape.length === 2 && rows && columns && rows * columns > mostRows * mostColumns) this.#largestTable = [rows, columns];
+  }
+
+  /** Absent when no weight has two dimensions. */
+  get largestTable(): readonly [number, number] | undefined {
+    return this.#largestTable[0] > 0 ? this.#largestTable : undefined;
   }
 
   get bytes(): number {
@@ -95,4 +108,9 @@ export class WeightTally {
       bitsPerWeight: parameters === 0 ? 0 : (8 * bytes) / parameters,
     };
   }
+}
+
+/** Numbers in a tensor of a shape. */
+export function countElements(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
 }

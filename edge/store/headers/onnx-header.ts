@@ -1,6 +1,6 @@
 /** ONNX: a protobuf `ModelProto` (`onnx.proto` of ONNX); the raw data of its tensors is stepped over. */
 import type { BoundedReader } from './bounded-reader.ts';
-import { type GraphTensor, type ModelHeader, WeightTally } from './model-header.ts';
+import { countElements, type GraphTensor, type ModelHeader, WeightTally } from './model-header.ts';
 import { type ProtobufField, protobufFields, readVarint } from './protobuf-fields.ts';
 
 /** Field numbers that are followed. */
@@ -43,6 +43,8 @@ const DTYPES: Readonly<Record<number, readonly [name: string, bits: number]>> = 
 
 const QUANTISED =
   /^(MatMulInteger(ToFloat)?|ConvInteger|DynamicQuantize\w+|MatMulNBits|Quantize\w*|DequantizeLinear|QLinear\w+|QAttention|QGemm)$/;
+/** One a layer in every way of writing attention. */
+const ATTENTION = /^(Softmax|QAttention|(MultiHead|GroupQuery|Packed)?Attention)$/;
 const DYNAMIC = /Integer|^Dynamic/;
 const USUAL_NAMES: Readonly<Record<string, string>> = { float32: 'fp32', float16: 'fp16', bfloat16: 'bf16', uint8: 'int8', uint4: 'int4' };
 
@@ -58,7 +60,8 @@ export async function readOnnxHeader(reader: BoundedReader): Promise<ModelHeader
   for await (const field of protobufFields(reader, 0, reader.size)) if (field.number === MODEL.graph) await walk.graph(field, 0);
   if (!walk.hasGraph) throw reader.corrupt('an ONNX model with a graph', 'none');
   const { tally } = walk;
-  const operators = [...walk.operators].filter((name) => QUANTISED.test(name)).sort();
+  const operators = [...walk.operators.keys()].filter((name) => QUANTISED.test(name)).sort();
+  const attentionLayers = walk.operators.entries().reduce((sum, [name, count]) => (ATTENTION.test(name) ? sum + count : sum), 0);
   const dtype = USUAL_NAMES[tally.dominant] ?? tally.dominant;
   const isDynamic = dtype === 'int8' && operators.some((name) => DYNAMIC.test(name));
   const files = [...walk.externalFiles];
@@ -72,6 +75,8 @@ export async function readOnnxHeader(reader: BoundedReader): Promise<ModelHeader
     outputs: walk.outputs,
     signatures: [],
     quantisedOperators: operators,
+    attentionLayers,
+    ...(tally.largestTable ? { largestTable: tally.largestTable } : {}),
     ...(files.length > 0 ? { unusable: `its weights lie in other files (${files.join(', ')}): one file with all weights is needed` } : {}),
   };
 }
@@ -87,7 +92,8 @@ interface TensorHead {
 /** What is gathered on the way through the model. */
 class OnnxWalk {
   readonly tally = new WeightTally();
-  readonly operators = new Set<string>();
+  /** How often each occurs. */
+  readonly operators = new Map<string, number>();
   readonly initialised = new Set<string>();
   readonly externalFiles = new Set<string>();
   readonly inputs: GraphTensor[] = [];
@@ -115,7 +121,10 @@ class OnnxWalk {
 
   async #node(node: ProtobufField, depth: number): Promise<void> {
     for await (const field of this.#fields(node)) {
-      if (field.number === NODE.operator) this.operators.add(await this.#text(field));
+      if (field.number === NODE.operator) {
+        const name = await this.#text(field);
+        this.operators.set(name, (this.operators.get(name) ?? 0) + 1);
+      }
       if (field.number === NODE.attribute) await this.#attribute(field, depth);
     }
   }
@@ -132,14 +141,13 @@ class OnnxWalk {
     const head: TensorHead = { dimensions: [], dtype: 0, name: '', rawBytes: undefined, isExternal: false };
     for await (const field of this.#fields(tensor)) await this.#tensorField(field, head);
     const [dtype, bits] = DTYPES[head.dtype] ?? [`type ${head.dtype}`, 0];
-    const elements = head.dimensions.reduce((product, size) => product * size, 1);
-    const bytes = bits === 0 ? (head.rawBytes ?? 0) : Math.ceil((elements * bits) / 8);
+    const bytes = bits === 0 ? (head.rawBytes ?? 0) : Math.ceil((countElements(head.dimensions) * bits) / 8);
     if (head.rawBytes !== undefined && head.rawBytes !== bytes) {
       throw this.#reader.corrupt(`${bytes} bytes of tensor "${head.name}" [${head.dimensions.join(', ')}]`, `${head.rawBytes}`);
     }
     if (!head.isExternal && bytes > this.#reader.size)
       throw this.#reader.corrupt(`tensor "${head.name}" within the file`, `a claim of ${bytes} bytes`);
-    this.tally.add(dtype, elements, bytes);
+    this.tally.add(dtype, head.dimensions, bytes);
     return head.name;
   }
 

@@ -1,16 +1,20 @@
 /** TFLite: a FlatBuffers file (`tflite/schema/schema.fbs`, schema 3). Weights are what operators read and nothing writes. */
 import type { BoundedReader } from './bounded-reader.ts';
 import { FlatbufferTables } from './flatbuffer-tables.ts';
-import { type GraphTensor, type ModelHeader, WeightTally } from './model-header.ts';
+import { countElements, type GraphTensor, type ModelHeader, WeightTally } from './model-header.ts';
 
 /** Indexes of the fields that are followed. */
-const MODEL = { subgraphs: 2, description: 3, buffers: 4, signatures: 7 } as const;
+const MODEL = { operatorCodes: 1, subgraphs: 2, buffers: 4, signatures: 7 } as const;
 const SUBGRAPH = { tensors: 0, inputs: 1, outputs: 2, operators: 3 } as const;
 const TENSOR = { shape: 0, dtype: 1, buffer: 2, name: 3, freeShape: 7 } as const;
-const OPERATOR = { inputs: 1, outputs: 2 } as const;
+const OPERATOR = { code: 0, inputs: 1, outputs: 2 } as const;
+const OPERATOR_CODE = { builtin: 3, firstBuiltin: 0 } as const;
 const BUFFER = { data: 0 } as const;
 const SIGNATURE = { inputs: 0, outputs: 1, key: 2, subgraph: 4 } as const;
 const SIGNATURE_TENSOR = { name: 0, index: 1 } as const;
+
+/** `BuiltinOperator.SOFTMAX`: one a layer of attention. */
+const SOFTMAX = 25;
 
 /** `TensorType`: name and bits of one number. */
 const DTYPES: Readonly<Record<number, readonly [name: string, bits: number]>> = {
@@ -42,14 +46,15 @@ export async function readTfliteHeader(reader: BoundedReader): Promise<ModelHead
   const tally = new WeightTally();
   const counted = new Set<number>();
   const graphs: Graph[] = [];
+  const softmaxes = await softmaxCodes(file, model);
   for await (const subgraph of file.tables(model, MODEL.subgraphs)) {
-    const graph = await readGraph(file, subgraph);
-    for (const { buffer, elements, bytes, dtype } of weightsOf(graph)) {
+    const graph = await readGraph(file, subgraph, softmaxes);
+    for (const { buffer, size, bytes, dtype } of weightsOf(graph)) {
       // Graphs of several signatures share their weights.
       if (counted.has(buffer)) continue;
       counted.add(buffer);
       if (bytes > reader.size) throw reader.corrupt('a weight within the file', `a claim of ${bytes} bytes`);
-      tally.add(dtype, elements, bytes);
+      tally.add(dtype, size, bytes);
     }
     graphs.push(graph);
   }
@@ -66,6 +71,8 @@ export async function readTfliteHeader(reader: BoundedReader): Promise<ModelHead
     outputs: main.outputs,
     signatures: signatures.map(({ key }) => key),
     quantisedOperators: [],
+    attentionLayers: (graphs[0] as Graph).attentionLayers,
+    ...(tally.largestTable ? { largestTable: tally.largestTable } : {}),
   };
 }
 
@@ -79,7 +86,8 @@ async function requireLastBuffer(file: FlatbufferTables, model: number): Promise
 interface GraphWeight {
   readonly buffer: number;
   readonly dtype: string;
-  readonly elements: number;
+  /** Without free dimensions: those count as 1. */
+  readonly size: readonly number[];
   readonly bytes: number;
 }
 
@@ -90,14 +98,29 @@ interface Graph {
   /** Tensors that operators read, and those that they write. */
   readonly read: ReadonlySet<number>;
   readonly written: ReadonlySet<number>;
+  readonly attentionLayers: number;
 }
 
-async function readGraph(file: FlatbufferTables, subgraph: number): Promise<Graph> {
+/** Places of softmax in the list of operators that graphs refer to; a code above 127 stands in a second field. */
+async function softmaxCodes(file: FlatbufferTables, model: number): Promise<ReadonlySet<number>> {
+  const found = new Set<number>();
+  let index = 0;
+  for await (const code of file.tables(model, MODEL.operatorCodes)) {
+    const builtin = (await file.number(code, OPERATOR_CODE.builtin, 4)) || (await file.number(code, OPERATOR_CODE.firstBuiltin, 1));
+    if (builtin === SOFTMAX) found.add(index);
+    index++;
+  }
+  return found;
+}
+
+async function readGraph(file: FlatbufferTables, subgraph: number, softmaxes: ReadonlySet<number>): Promise<Graph> {
   const tensors: (GraphTensor & GraphWeight)[] = [];
   for await (const tensor of file.tables(subgraph, SUBGRAPH.tensors)) tensors.push(await readTensor(file, tensor));
   const read = new Set<number>();
   const written = new Set<number>();
+  let attentionLayers = 0;
   for await (const operator of file.tables(subgraph, SUBGRAPH.operators)) {
+    if (softmaxes.has(await file.number(operator, OPERATOR.code, 4))) attentionLayers++;
     for (const index of await file.numbers(operator, OPERATOR.inputs)) read.add(index);
     for (const index of await file.numbers(operator, OPERATOR.outputs)) written.add(index);
   }
@@ -106,21 +129,21 @@ async function readGraph(file: FlatbufferTables, subgraph: number): Promise<Grap
     // -1 stands for an optional tensor that is left out.
     if (index < -1 || index >= tensors.length) throw file.reader.corrupt(`one of ${tensors.length} tensors`, `tensor ${index}`);
   }
-  return { tensors, inputs, outputs, read, written };
+  return { tensors, inputs, outputs, read, written, attentionLayers };
 }
 
 async function readTensor(file: FlatbufferTables, tensor: number): Promise<GraphTensor & GraphWeight> {
   const stated = await file.numbers(tensor, TENSOR.shape);
   const free = await file.numbers(tensor, TENSOR.freeShape);
   const [dtype, bits] = DTYPES[await file.number(tensor, TENSOR.dtype, 1)] ?? ['other', 0];
-  const elements = stated.reduce((product, size) => product * Math.max(0, size), 1);
+  const size = stated.map((each) => Math.max(1, each));
   return {
     name: await file.text(tensor, TENSOR.name),
     dtype,
     shape: free.length === stated.length ? free : stated,
     buffer: await file.number(tensor, TENSOR.buffer, 4),
-    elements,
-    bytes: Math.ceil((elements * bits) / 8),
+    size,
+    bytes: Math.ceil((countElements(size) * bits) / 8),
   };
 }
 
