@@ -120,10 +120,13 @@ export class EngineHost implements Omit<Engine, 'info'> {
     this.#enter(options);
     using call = this.#watch('generate', options);
     const attempt = (): AsyncIterable<ReplyPart> => this.#child.leaseStream((peer) => this.#stream(peer, request, call));
+    let isStarted = false;
     let isBegun = false;
     try {
       for await (const part of attempt()) {
-        isBegun = true;
+        // Comes before the prompt is read, and says nothing yet.
+        if (part.type === 'text-start') isStarted = true;
+        else isBegun = true;
         yield part;
       }
       return;
@@ -131,7 +134,10 @@ export class EngineHost implements Omit<Engine, 'info'> {
       if (isBegun || !call.isWorthRepeating(error)) throw error;
       this.#logRepeat('generate', error);
     }
-    yield* attempt();
+    for await (const part of attempt()) {
+      if (part.type === 'text-start' && isStarted) isStarted = false;
+      else yield part;
+    }
   }
 
   embed: Engine['embed'] = (request, options) => this.#call('embed', options, (peer, rpc) => peer.call('embed', request, rpc));
@@ -183,6 +189,7 @@ export class EngineHost implements Omit<Engine, 'info'> {
 
   /** The shared load of this child; giving up waiting does not stop it for the others. */
   #loaded(peer: Peer, signal: AbortSignal | undefined): Promise<EngineInfo> {
+    if (this.#info && this.#loads.has(peer)) return Promise.resolve(this.#info);
     let load = this.#loads.get(peer);
     if (!load) {
       load = this.#load(peer);

@@ -10,12 +10,15 @@ export interface HiddenStates {
 export function pool(hidden: HiddenStates, text: number, length: number, pooling: 'mean' | 'cls' | 'last'): Float32Array {
   if (pooling === 'cls') return tokenRow(hidden, text, 0).slice();
   if (pooling === 'last') return tokenRow(hidden, text, length - 1).slice();
-  const sum = new Float64Array(hidden.size);
+  const { data, tokens, size } = hidden;
+  const sum = new Float64Array(size);
   for (let token = 0; token < length; token++) {
-    const row = tokenRow(hidden, text, token);
-    for (let i = 0; i < hidden.size; i++) sum[i] = (sum[i] ?? 0) + (row[i] ?? 0);
+    const start = (text * tokens + token) * size;
+    for (let i = 0; i < size; i++) sum[i] = (sum[i] as number) + (data[start + i] as number);
   }
-  return Float32Array.from(sum, (value) => value / length);
+  const mean = new Float32Array(size);
+  for (let i = 0; i < size; i++) mean[i] = (sum[i] as number) / length;
+  return mean;
 }
 
 /** Unit vectors of tokens `[first, end)` of text `text`, row-major. */
@@ -32,9 +35,9 @@ export function tokenVectors(hidden: HiddenStates, text: number, first: number, 
 /** Scales to unit length in place; a zero vector stays zero. */
 export function normalize(vector: Float32Array): Float32Array {
   let squares = 0;
-  for (const value of vector) squares += value * value;
+  for (let i = 0; i < vector.length; i++) squares += (vector[i] as number) ** 2;
   const length = Math.sqrt(squares);
-  if (length > 0) for (let i = 0; i < vector.length; i++) vector[i] = (vector[i] ?? 0) / length;
+  if (length > 0) for (let i = 0; i < vector.length; i++) vector[i] = (vector[i] as number) / length;
   return vector;
 }
 

@@ -71,9 +71,9 @@ export class TextModel {
     if (!profile || !output) throw new EdgeError('E_UNSUPPORTED', { what: 'this model makes no embeddings' });
     const prefix = prefixOf(profile, request.purpose);
     const encoded = await this.#encodeAll(request.texts, (text) => this.#tokenizer.encode(prefix + text), options);
-    const skip = 1 + this.#tokenizer.countWithoutSpecials(prefix);
     const vectors = new Array<Float32Array>(encoded.length);
     const rows = request.output === 'tokens' ? new Array<TokenVectors>(encoded.length) : undefined;
+    const skip = rows ? 1 + this.#tokenizer.countWithoutSpecials(prefix) : 0;
     await this.#runBatches(encoded, output.name, options, (batch, tensor) => {
       const hidden = hiddenStates(tensor);
       for (const [row, index] of batch.entries()) {
@@ -115,7 +115,7 @@ export class TextModel {
   async #encodeAll(texts: readonly string[], encode: (text: string) => Encoded, options: CallOptions | undefined): Promise<Encoded[]> {
     const encoded: Encoded[] = [];
     for (const text of texts) {
-      await setImmediate();
+      if (encoded.length > 0) await setImmediate();
       throwIfAborted(options?.signal);
       encoded.push(encode(text));
     }
@@ -129,10 +129,10 @@ export class TextModel {
     take: (batch: readonly number[], output: Tensor) => void,
   ): Promise<void> {
     const lengths = encoded.map((text) => text.ids.length);
-    for (const batch of planBatches(lengths, this.#session.quantisesActivations ? 1 : MAX_BATCH)) {
-      await setImmediate();
+    for (const [index, batch] of planBatches(lengths, this.#session.quantisesActivations ? 1 : MAX_BATCH).entries()) {
+      if (index > 0) await setImmediate();
       throwIfAborted(options?.signal);
-      const outputs = await this.#session.run(this.#feeds(batch.map((index) => encoded[index] as Encoded)));
+      const outputs = await this.#session.run(this.#feeds(batch.map((text) => encoded[text] as Encoded)));
       take(batch, outputs[output] as Tensor);
     }
     throwIfAborted(options?.signal);

@@ -71,15 +71,15 @@ export class TextEncoder {
 
   async embed(request: EmbedRequest, options: CallOptions = {}): Promise<Omit<EmbedResponse, 'engine'>> {
     const prefix = { query: this.#profile.queryPrefix, passage: this.#profile.passagePrefix, plain: '' }[request.purpose];
-    const skip = 1 + this.#tokenizer.countWithoutSpecials(prefix);
     const wantsTokens = request.output === 'tokens';
+    const skip = wantsTokens ? 1 + this.#tokenizer.countWithoutSpecials(prefix) : 0;
     const vectors: Float32Array[] = [];
     const rows: TokenVectors[] = [];
     let promptTokens = 0;
     let truncated = 0;
     for (const text of request.texts) {
       // Tokenising holds the event loop; between texts others get their turn.
-      await setImmediate();
+      if (vectors.length > 0) await setImmediate();
       throwIfAborted(options.signal);
       const encoded = this.#tokenizer.encode(prefix + text, this.#maxTokens);
       const outputs = await this.#run(encoded, wantsTokens ? [POOLED, TOKENS] : [POOLED], options);
