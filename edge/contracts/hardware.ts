@@ -19,6 +19,12 @@ export interface Accelerator {
   readonly unified: boolean;
   /** `library` = the user-space library that a backend needs was found too. */
   readonly confidence: 'device' | 'library';
+  /** Version of the driver, where a file or tool tells. */
+  readonly driver?: string;
+  /** Version of the user-space runtime that was found: CUDA's. */
+  readonly runtime?: string;
+  /** Why this process cannot use it as things stand, a sentence with the mend: `/dev/dri/renderD128 is not ...`. */
+  readonly problem?: string;
   readonly evidence: readonly Evidence[];
 }
 
@@ -29,6 +35,8 @@ export interface CpuProfile {
   readonly flags: readonly string[];
   readonly logicalCores: number;
   readonly physicalCores: number;
+  /** Physical cores of the fastest kind; absent when all are alike or nothing tells. */
+  readonly performanceCores?: number;
   /** What this process may use under affinity and cgroup quota; may be fractional, at least 0.1. */
   readonly usableCores: number;
 }
@@ -51,9 +59,13 @@ export interface DeviceProfile {
   readonly accelerators: readonly Accelerator[];
   readonly libc: { readonly kind: 'glibc' | 'musl' | 'none'; readonly version: string };
   readonly disk: { readonly freeBytes: number; readonly totalBytes: number };
-  readonly power: { readonly source: 'mains' | 'battery' | 'unknown' };
+  readonly power: {
+    readonly source: 'mains' | 'battery' | 'unknown';
+    /** What limits the clocks by choice: `nvpmodel 15W`, `governor powersave, profile low-power`; absent when nothing tells. */
+    readonly mode?: string;
+  };
   readonly thermal: { readonly maxCelsius?: number; readonly throttled: boolean };
   readonly evidence: readonly Evidence[];
-  /** SHA-256 over the facts that change speed (CPU, flags, cores, memory, accelerators, libc): the key of stored measurements. */
+  /** SHA-256 over the facts that change speed (board, CPU, flags, cores, memory, accelerators and drivers, power mode, libc): the key of stored measurements. */
   readonly fingerprint: string;
 }

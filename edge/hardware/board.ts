@@ -2,19 +2,21 @@ import type { DeviceProfile } from '#edge/contracts/hardware.ts';
 import { evidenceOf, type Finding } from './evidence.ts';
 import type { ProbeIo } from './probe-io.ts';
 import { parseSysctl, readSysctl } from './sysctl.ts';
+import { readWindows, WINDOWS_SOURCE } from './windows.ts';
 
 export type Board = DeviceProfile['board'];
 
 /** Where the kernel shows the device tree; the second is what the first links to. */
 const DEVICE_TREE_FILES = ['/proc/device-tree/model', '/sys/firmware/devicetree/base/model'];
 const TEGRA_RELEASE_FILE = '/etc/nv_tegra_release';
+const MOST_NAME_LENGTH = 200;
 const DMI_FILES = ['/sys/class/dmi/id/sys_vendor', '/sys/class/dmi/id/product_name'];
 
 /** The board of a device tree's `model`, which ends in a NUL byte; undefined when it is empty. */
 export function parseDeviceTreeModel(text: string): Board | undefined {
-  const name = text.replaceAll('\0', '').trim();
+  const name = text.replaceAll('\0', '').trim().slice(0, MOST_NAME_LENGTH);
   if (name === '') return undefined;
-  if (/jetson|tegra/i.test(name)) return { kind: 'jetson', name };
+  if (/jetson|tegra|nvidia orin/i.test(name)) return { kind: 'jetson', name };
   if (/^raspberry pi/i.test(name)) return { kind: 'raspberry-pi', name };
   return { kind: 'generic', name };
 }
@@ -25,9 +27,10 @@ export function parseTegraRelease(text: string): string | undefined {
   return match ? `${match[1]}.${match[2]}` : undefined;
 }
 
-/** Names the board from the device tree (ARM), the Jetson release file, `sysctl` (Apple) or DMI (PC). */
+/** Names the board from the device tree (ARM), the Jetson release file, `sysctl` (Apple), DMI (PC) or CIM (Windows). */
 export async function probeBoard(io: ProbeIo): Promise<Finding<Board>> {
   if (io.system.platform === 'darwin') return probeApple(io);
+  if (io.system.platform === 'win32') return probeWindowsBoard(io);
   if (io.system.platform !== 'linux') return { value: { kind: 'generic', name: '' }, evidence: [] };
   for (const path of DEVICE_TREE_FILES) {
     const text = await io.readText(path);
@@ -41,7 +44,7 @@ async function withTegraRelease(io: ProbeIo, board: Finding<Board>): Promise<Fin
   const text = await io.readText(TEGRA_RELEASE_FILE);
   const release = text === undefined ? undefined : parseTegraRelease(text);
   if (release === undefined) return board;
-  const name = board.value.kind === 'jetson' ? board.value.name : 'NVIDIA Jetson';
+  const name = board.value.name || 'NVIDIA Jetson';
   return {
     value: { kind: 'jetson', name: `${name} (L4T ${release})` },
     evidence: [...board.evidence, evidenceOf('board', TEGRA_RELEASE_FILE, text ?? '')],
@@ -55,12 +58,19 @@ async function probeApple(io: ProbeIo): Promise<Finding<Board>> {
   return { value: { kind: 'apple', name }, evidence: [evidenceOf('board', 'sysctl hw.model', model)] };
 }
 
+async function probeWindowsBoard(io: ProbeIo): Promise<Finding<Board>> {
+  const facts = await readWindows(io);
+  const name = facts ? `${facts.manufacturer} ${facts.model}`.trim() : '';
+  return { value: { kind: 'generic', name }, evidence: name === '' ? [] : [evidenceOf('board', WINDOWS_SOURCE, name)] };
+}
+
 async function probeDmi(io: ProbeIo): Promise<Finding<Board>> {
   const texts = await Promise.all(DMI_FILES.map((path) => io.readText(path)));
   const name = texts
     .map((text) => text?.trim())
     .filter(Boolean)
-    .join(' ');
+    .join(' ')
+    .slice(0, MOST_NAME_LENGTH);
   const evidence = name === '' ? [] : [evidenceOf('board', DMI_FILES.join(', '), name)];
   return { value: { kind: 'generic', name }, evidence };
 }

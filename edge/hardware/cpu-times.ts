@@ -1,11 +1,4 @@
-import type { ProbeIo } from './probe-io.ts';
-
-/** CPU time of all cores since the machine started, in one unit for both numbers. */
-export interface CpuTimes {
-  /** Work of any kind, and what a hypervisor gave to others (steal): time that a new engine would not get. */
-  readonly busy: number;
-  readonly total: number;
-}
+import type { CpuTimes, ProbeIo } from './probe-io.ts';
 
 const STAT_FILE = '/proc/stat';
 

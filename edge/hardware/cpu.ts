@@ -1,7 +1,10 @@
 import type { CpuProfile, Evidence } from '#edge/contracts/hardware.ts';
+import { inBounds, MOST_CORES } from './bounds.ts';
+import { probeFastCpus } from './core-kinds.ts';
 import { evidenceOf, type Finding } from './evidence.ts';
 import type { ProbeIo } from './probe-io.ts';
 import { parseSysctl, readSysctl, SYSCTL_SOURCE } from './sysctl.ts';
+import { readWindows, WINDOWS_SOURCE, type WindowsFacts } from './windows.ts';
 
 /** A CPU without what limits this process to a part of it. */
 export type CpuFacts = Omit<CpuProfile, 'architecture' | 'usableCores'>;
@@ -32,47 +35,78 @@ const APPLE_FLAGS: Readonly<Record<string, readonly string[]>> = {
   'hw.optional.arm.FEAT_SME2': ['sme2'],
 };
 
-/** Linux' `/proc/cpuinfo` on x86, ARM and RISC-V; undefined when it lists no processor. */
-export function parseCpuInfo(text: string): CpuFacts | undefined {
+/**
+ * Linux' `/proc/cpuinfo` on x86, ARM and RISC-V; undefined when it lists no processor, or more than a machine can have.
+ * @param fast logical CPUs of the fastest kind, when not all are
+ */
+export function parseCpuInfo(text: string, fast: readonly number[] = []): CpuFacts | undefined {
   const processors = text
     .split(/\n\s*\n/)
     .map(parseBlock)
     .filter((block) => block.has('processor'));
   const first = processors[0];
-  if (!first) return undefined;
-  const cores = new Set(processors.map((block, index) => physicalCoreOf(block) ?? `#${index}`));
+  if (!first || processors.length > MOST_CORES) return undefined;
+  const coreOf = (block: ReadonlyMap<string, string>, index: number): string => physicalCoreOf(block) ?? `#${index}`;
+  const cores = new Set(processors.map(coreOf));
+  const fastCores = new Set(
+    processors.flatMap((block, index) => (fast.includes(Number(block.get('processor'))) ? coreOf(block, index) : [])),
+  );
   return {
     model: first.get('model name') ?? armCoreNames(processors) ?? first.get('uarch') ?? '',
-    flags: (first.get('flags') ?? first.get('Features') ?? first.get('isa') ?? '').split(/\s+/).filter(isDecisive),
+    flags: decisiveFlags(first.get('flags') ?? first.get('Features') ?? first.get('isa') ?? ''),
     logicalCores: processors.length,
     physicalCores: cores.size,
+    ...(fastCores.size > 0 ? { performanceCores: fastCores.size } : {}),
   };
 }
 
-/** macOS' `sysctl hw machdep.cpu`; undefined when it names no core. */
+/** macOS' `sysctl hw machdep.cpu`; undefined when it names no core. `perflevel0` are the fast ones. */
 export function parseSysctlCpu(text: string): CpuFacts | undefined {
   const values = parseSysctl(text);
-  const logicalCores = Number(values.get('hw.logicalcpu') ?? values.get('hw.ncpu') ?? 0);
-  if (!(logicalCores >= 1)) return undefined;
+  const countOf = (name: string): number | undefined => inBounds(Number(values.get(name)), MOST_CORES);
+  const logicalCores = countOf('hw.logicalcpu') ?? countOf('hw.ncpu');
+  if (logicalCores === undefined) return undefined;
+  const physicalCores = Math.min(countOf('hw.physicalcpu') ?? logicalCores, logicalCores);
+  const fastCores = countOf('hw.perflevel0.physicalcpu') ?? physicalCores;
   const appleFlags = Object.entries(APPLE_FLAGS).flatMap(([name, flags]) => (values.get(name) === '1' ? flags : []));
   return {
     model: values.get('machdep.cpu.brand_string') ?? '',
     flags: appleFlags.length > 0 ? ['asimd', ...appleFlags] : parseIntelFeatures(values),
     logicalCores,
-    physicalCores: Number(values.get('hw.physicalcpu') ?? logicalCores),
+    physicalCores,
+    ...(fastCores < physicalCores ? { performanceCores: fastCores } : {}),
   };
 }
 
-/** Reads the CPU; falls back to what Node.js reports where no source tells (Windows). */
+/** What Windows tells: of the instruction set only some features. */
+export function windowsCpu({ processors, flags }: WindowsFacts): CpuFacts | undefined {
+  const sum = (counts: readonly number[]): number | undefined =>
+    inBounds(
+      counts.reduce((total, count) => total + count, 0),
+      MOST_CORES,
+    );
+  const logicalCores = sum(processors.map(({ logicalCores: count }) => count));
+  if (logicalCores === undefined) return undefined;
+  const physicalCores = Math.min(sum(processors.map(({ cores }) => cores)) ?? logicalCores, logicalCores);
+  return { model: processors[0]?.name ?? '', flags, logicalCores, physicalCores };
+}
+
+/** Reads the CPU; falls back to what Node.js reports where no source tells. */
 export async function probeCpu(io: ProbeIo): Promise<Finding<CpuFacts>> {
   if (io.system.platform === 'linux') {
-    const text = await io.readText('/proc/cpuinfo');
-    const facts = text === undefined ? undefined : parseCpuInfo(text);
-    if (facts) return { value: facts, evidence: describe(facts, '/proc/cpuinfo') };
+    const text = (await io.readText('/proc/cpuinfo')) ?? '';
+    const fast = await probeFastCpus(io, parseCpuInfo(text)?.logicalCores ?? 0);
+    const facts = parseCpuInfo(text, fast?.cpus);
+    if (facts) return { value: facts, evidence: [...describe(facts, '/proc/cpuinfo'), ...(fast ? [fast.evidence] : [])] };
   }
   if (io.system.platform === 'darwin') {
     const facts = parseSysctlCpu(await readSysctl(io));
     if (facts) return { value: facts, evidence: describe(facts, SYSCTL_SOURCE) };
+  }
+  if (io.system.platform === 'win32') {
+    const windows = await readWindows(io);
+    const facts = windows && windowsCpu(windows);
+    if (facts) return { value: facts, evidence: describe(facts, WINDOWS_SOURCE) };
   }
   io.log.debug('cpu facts fall back to Node.js', { reason: 'no readable source' });
   const { cpuModel, logicalCores } = io.system;
@@ -96,9 +130,13 @@ function isDecisive(flag: string): boolean {
   return /^(avx\w*|amx_\w+|fma|f16c|ssse3|sse4_[12]|bmi2|asimd\w*|fphp|i8mm|bf16|sve\w*|sme\d?|neon|rv\w+)$/.test(flag);
 }
 
+function decisiveFlags(text: string): readonly string[] {
+  return [...new Set(text.split(/\s+/).filter(isDecisive))];
+}
+
 function parseIntelFeatures(values: ReadonlyMap<string, string>): readonly string[] {
   const names = `${values.get('machdep.cpu.features') ?? ''} ${values.get('machdep.cpu.leaf7_features') ?? ''}`;
-  return names.toLowerCase().replace('avx1.0', 'avx').replaceAll('sse4.', 'sse4_').split(/\s+/).filter(isDecisive);
+  return decisiveFlags(names.toLowerCase().replace('avx1.0', 'avx').replaceAll('sse4.', 'sse4_'));
 }
 
 function parseBlock(block: string): ReadonlyMap<string, string> {

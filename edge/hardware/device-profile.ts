@@ -16,8 +16,19 @@ import { type ProbeIo, systemIo } from './probe-io.ts';
 import { probeThermal } from './thermal.ts';
 import { probeUsableCores } from './usable-cores.ts';
 import { probeVulkan } from './vulkan.ts';
+import { probeWindows } from './windows.ts';
 
-const ACCELERATOR_PROBES = { nvidia: probeNvidia, jetson: probeJetson, apple: probeApple, vulkan: probeVulkan, 'edge-tpu': probeEdgeTpu };
+const ACCELERATOR_PROBES = {
+  nvidia: probeNvidia,
+  jetson: probeJetson,
+  apple: probeApple,
+  vulkan: probeVulkan,
+  'edge-tpu': probeEdgeTpu,
+  windows: probeWindows,
+};
+
+/** A file system or a driver that does not answer must not keep the device from starting. */
+const PROBE_DEADLINE_MS = 10_000;
 
 /**
  * Finds out what this device is. Probes run side by side; one that fails leaves its facts at what Node.js knows, or
@@ -77,12 +88,18 @@ async function probeDisk(io: ProbeIo): Promise<Finding<DeviceProfile['disk']>> {
 }
 
 async function guard<T>(io: ProbeIo, name: string, probe: (io: ProbeIo) => Promise<Finding<T>>, fallback: T): Promise<Finding<T>> {
+  const late = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => late.resolve(undefined), PROBE_DEADLINE_MS);
   try {
-    return await probe(io);
+    const finding = await Promise.race([probe(io), late.promise]);
+    if (finding) return finding;
+    io.log.debug('probe failed', { probe: name, error: `no answer in ${PROBE_DEADLINE_MS} ms` });
   } catch (error) {
     io.log.debug('probe failed', { probe: name, error: error instanceof Error ? error : String(error) });
-    return { value: fallback, evidence: [] };
+  } finally {
+    clearTimeout(timer);
   }
+  return { value: fallback, evidence: [] };
 }
 
 function cpuOfNode({ system }: ProbeIo): CpuProfile {

@@ -1,4 +1,5 @@
 import type { MemoryProfile } from '#edge/contracts/hardware.ts';
+import { inBounds, MOST_MEMORY_BYTES } from './bounds.ts';
 import { type CgroupFolder, readCgroup } from './cgroup.ts';
 import { evidenceOf, type Finding } from './evidence.ts';
 import type { ProbeIo } from './probe-io.ts';
@@ -15,17 +16,17 @@ export interface MemoryLimit {
   readonly availableBytes: number;
 }
 
-/** Linux' `/proc/meminfo`; undefined when it names no total. */
+/** Linux' `/proc/meminfo`; undefined when it names no total, or an absurd one. Nothing in the result exceeds the total but swap. */
 export function parseMemInfo(text: string): SystemMemory | undefined {
   const bytesOf = (name: string): number | undefined => {
     const match = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text);
-    return match ? Number(match[1]) * KIB : undefined;
+    return match ? Math.min(Number(match[1]) * KIB, MOST_MEMORY_BYTES) : undefined;
   };
   const totalBytes = bytesOf('MemTotal');
-  if (totalBytes === undefined) return undefined;
+  if (!totalBytes || totalBytes === MOST_MEMORY_BYTES) return undefined;
   // Kernels before 3.14 have no MemAvailable.
   const free = (bytesOf('MemFree') ?? 0) + (bytesOf('Buffers') ?? 0) + (bytesOf('Cached') ?? 0);
-  return { totalBytes, availableBytes: bytesOf('MemAvailable') ?? free, swapBytes: bytesOf('SwapTotal') ?? 0 };
+  return { totalBytes, availableBytes: Math.min(totalBytes, bytesOf('MemAvailable') ?? free), swapBytes: bytesOf('SwapTotal') ?? 0 };
 }
 
 /** Bytes that macOS' `vm_stat` counts as free or reclaimable; undefined when it is not that command's output. */
@@ -33,17 +34,18 @@ export function parseVmStat(text: string): number | undefined {
   const pageBytes = Number(/page size of (\d+) bytes/.exec(text)?.[1] ?? Number.NaN);
   const pagesOf = (name: string): number => Number(new RegExp(`^Pages ${name}:\\s+(\\d+)\\.`, 'm').exec(text)?.[1] ?? 0);
   if (!(pageBytes > 0)) return undefined;
-  return pageBytes * (pagesOf('free') + pagesOf('inactive') + pagesOf('speculative') + pagesOf('purgeable'));
+  const bytes = pageBytes * (pagesOf('free') + pagesOf('inactive') + pagesOf('speculative') + pagesOf('purgeable'));
+  return bytes <= MOST_MEMORY_BYTES ? bytes : undefined;
 }
 
 /**
  * What a cgroup leaves: `limit - current + inactive_file`, because file pages that nobody used lately are given back
- * under pressure. Undefined when there is no limit (`max`, or version 1's number near 2^63).
+ * under pressure. Undefined when there is no limit (`max`, version 1's number near 2^63, or another that no machine has).
  * @param stat content of `memory.stat`
  */
 export function parseMemoryLimit(limit: string, current: string, stat: string): MemoryLimit | undefined {
   const limitBytes = Number(limit.trim());
-  if (!(limitBytes > 0) || limitBytes >= 2 ** 60) return undefined;
+  if (!(limitBytes > 0) || limitBytes >= MOST_MEMORY_BYTES) return undefined;
   const reclaimable = Number(/^(?:total_)?inactive_file (\d+)/m.exec(stat)?.[1] ?? 0);
   const used = Math.max(0, (Number(current.trim()) || 0) - reclaimable);
   return { limitBytes, availableBytes: Math.max(0, limitBytes - used) };
@@ -79,8 +81,10 @@ async function probeSystemMemory(io: ProbeIo): Promise<Finding<SystemMemory>> {
   if (io.system.platform === 'darwin') {
     const [sysctl, vmStat] = await Promise.all([readSysctl(io), io.run('vm_stat', [], COMMAND_TIMEOUT_MS)]);
     const availableBytes = parseVmStat(vmStat ?? '');
-    const totalBytes = Number(parseSysctl(sysctl).get('hw.memsize') ?? io.system.totalMemoryBytes);
-    if (availableBytes !== undefined) return describe({ totalBytes, availableBytes, swapBytes: 0 }, 'vm_stat');
+    const totalBytes = inBounds(Number(parseSysctl(sysctl).get('hw.memsize')), MOST_MEMORY_BYTES) ?? io.system.totalMemoryBytes;
+    if (availableBytes !== undefined) {
+      return describe({ totalBytes, availableBytes: Math.min(totalBytes, availableBytes), swapBytes: 0 }, 'vm_stat');
+    }
   }
   io.log.debug('memory facts fall back to Node.js', { reason: 'no readable source' });
   const { totalMemoryBytes, freeMemoryBytes } = io.system;

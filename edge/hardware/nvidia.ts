@@ -1,4 +1,5 @@
 import type { Accelerator, Evidence } from '#edge/contracts/hardware.ts';
+import { MOST_MEMORY_BYTES } from './bounds.ts';
 import { evidenceOf } from './evidence.ts';
 import { findLibrary } from './libraries.ts';
 import type { ProbeIo } from './probe-io.ts';
@@ -7,6 +8,7 @@ const MIB = 1024 * 1024;
 const DEVICE_NODES = ['/dev/nvidiactl', '/dev/nvidia0'];
 const DRIVER_FILE = '/proc/driver/nvidia/version';
 const GPUS_FOLDER = '/proc/driver/nvidia/gpus';
+const CUDA_VERSION_FILE = '/usr/local/cuda/version.json';
 const SMI_ARGS = ['--query-gpu=name,memory.total,driver_version', '--format=csv,noheader,nounits'];
 const SMI_TIMEOUT_MS = 2000;
 
@@ -25,13 +27,18 @@ export function parseGpuInformation(text: string): string | undefined {
   return /^Model:\s*(.+)$/m.exec(text)?.[1]?.trim();
 }
 
+/** Version such as `12.6.11` of the CUDA toolkit's `version.json`. */
+export function parseCudaVersion(text: string): string | undefined {
+  return /"cuda"\s*:\s*\{[^}]*"version"\s*:\s*"(\d+(?:\.\d+){1,3})"/.exec(text)?.[1];
+}
+
 /** Rows of `nvidia-smi --query-gpu=name,memory.total,driver_version`; `[N/A]` leaves the size out. */
 export function parseNvidiaSmi(text: string): readonly NvidiaGpu[] {
   return text.split('\n').flatMap((line) => {
     const [name = '', mebibytes = ''] = line.split(',').map((cell) => cell.trim());
     if (name === '' || !line.includes(',')) return [];
     const size = Number(mebibytes);
-    return [{ name, ...(size > 0 ? { memoryBytes: size * MIB } : {}) }];
+    return [{ name, ...(size > 0 && size * MIB <= MOST_MEMORY_BYTES ? { memoryBytes: size * MIB } : {}) }];
   });
 }
 
@@ -43,24 +50,46 @@ export async function probeNvidia(io: ProbeIo): Promise<readonly Accelerator[]> 
   const node = DEVICE_NODES.find((_, index) => nodes[index]);
   if (driverText === undefined || node === undefined) return [];
   const [gpus, libraries] = await Promise.all([readGpus(io), findCudaLibraries(io)]);
-  const shared = [
-    evidenceOf('accelerators.cuda', DRIVER_FILE, `driver ${parseNvidiaDriver(driverText) ?? driverText}`),
-    ...libraries.evidence,
-  ];
+  const driver = parseNvidiaDriver(driverText);
+  const shared = [evidenceOf('accelerators.cuda', DRIVER_FILE, `driver ${driver ?? driverText}`), ...libraries.evidence];
   return gpus.map((gpu) => ({
     kind: 'cuda',
     ...gpu,
     unified: false,
     confidence: libraries.complete ? 'library' : 'device',
+    ...(driver === undefined ? {} : { driver }),
+    ...(libraries.runtime === undefined ? {} : { runtime: libraries.runtime }),
     evidence: [evidenceOf('accelerators.cuda', node, gpu.name), ...shared],
   }));
 }
 
-/** Whether the driver's and the toolkit's library both stand in the usual folders. */
-export async function findCudaLibraries(io: ProbeIo): Promise<{ readonly complete: boolean; readonly evidence: readonly Evidence[] }> {
-  const found = await Promise.all([findLibrary(io, /^libcuda\.so(\.1)?$/), findLibrary(io, /^libcudart\.so\.1[123]$/)]);
-  const evidence = found.flatMap((path) => (path === undefined ? [] : [evidenceOf('accelerators.cuda', path, 'library found')]));
-  return { complete: evidence.length === found.length, evidence };
+/** The driver's library and the toolkit's. */
+export interface CudaLibraries {
+  /** True when both stand in the usual folders. */
+  readonly complete: boolean;
+  /** Of the toolkit: whole from its version file, or the major number in the library's name. */
+  readonly runtime?: string;
+  readonly evidence: readonly Evidence[];
+}
+
+/** Looks for CUDA in the usual folders. */
+export async function findCudaLibraries(io: ProbeIo): Promise<CudaLibraries> {
+  const [driver, toolkit, versionText] = await Promise.all([
+    findLibrary(io, /^libcuda\.so(\.1)?$/),
+    findLibrary(io, /^libcudart\.so\.(11\.0|12|13)$/),
+    io.readText(CUDA_VERSION_FILE),
+  ]);
+  const paths = [driver, toolkit].filter((path) => path !== undefined);
+  const version = parseCudaVersion(versionText ?? '');
+  const runtime = version ?? (toolkit === undefined ? undefined : /\.so\.(\d+)/.exec(toolkit)?.[1]);
+  return {
+    complete: paths.length === 2,
+    ...(runtime === undefined ? {} : { runtime }),
+    evidence: [
+      ...paths.map((path) => evidenceOf('accelerators.cuda', path, 'library found')),
+      ...(version === undefined ? [] : [evidenceOf('accelerators.cuda', CUDA_VERSION_FILE, version)]),
+    ],
+  };
 }
 
 async function readGpus(io: ProbeIo): Promise<readonly NvidiaGpu[]> {

@@ -1,14 +1,26 @@
 import { execFile } from 'node:child_process';
-import { access, readdir, readFile, statfs } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, open, readdir, statfs } from 'node:fs/promises';
 import os from 'node:os';
 import { systemErrorCode } from '#edge/core/errors.ts';
 import { type Logger, silentLogger } from '#edge/core/log.ts';
-import type { CpuTimes } from './cpu-times.ts';
+
+/** More than any kernel file holds: `/proc/cpuinfo` takes 2 kB a core. What lies beyond is cut off. */
+const MOST_TEXT_BYTES = 4 * 1024 * 1024;
+/** A command that says more is given up. */
+const MOST_OUTPUT_BYTES = 1024 * 1024;
 
 /** Bytes of one file system. */
 export interface DiskSpace {
   readonly freeBytes: number;
   readonly totalBytes: number;
+}
+
+/** CPU time of all cores since the machine started, in one unit for both numbers. */
+export interface CpuTimes {
+  /** Work of any kind, and what a hypervisor gave to others (steal): time that a new engine would not get. */
+  readonly busy: number;
+  readonly total: number;
 }
 
 /** What Node.js itself knows of the machine; used where no file tells. */
@@ -31,10 +43,13 @@ export interface SystemFacts {
 export interface ProbeIo {
   readonly system: SystemFacts;
   readonly log: Logger;
+  /** At most the first 4 MiB; bytes that are no UTF-8 become U+FFFD. */
   readText(path: string): Promise<string | undefined>;
-  /** Names in a folder. */
+  /** Names in a folder, sorted. */
   readDir(path: string): Promise<readonly string[] | undefined>;
   exists(path: string): Promise<boolean>;
+  /** True when this process may open a device node for reading and writing. */
+  mayOpen(path: string): Promise<boolean>;
   /** Standard output of a command that ended with 0 within `timeoutMs`. */
   run(command: string, args: readonly string[], timeoutMs: number): Promise<string | undefined>;
   /** The file system that holds the device's data. */
@@ -64,9 +79,10 @@ export function systemIo(options: SystemIoOptions = {}): ProbeIo {
   return {
     system: readSystemFacts(),
     log,
-    readText: (path) => orAbsent(path, () => readFile(path, 'utf8')),
-    readDir: (path) => orAbsent(path, () => readdir(path)),
+    readText: (path) => orAbsent(path, () => readBounded(path)),
+    readDir: (path) => orAbsent(path, async () => (await readdir(path)).sort()),
     exists: async (path) => (await orAbsent(path, () => access(path).then(() => true))) ?? false,
+    mayOpen: async (path) => (await orAbsent(path, () => access(path, constants.R_OK | constants.W_OK).then(() => true))) ?? false,
     run: (command, args, timeoutMs) => orAbsent(command, () => runCommand(command, args, timeoutMs)),
     disk: () =>
       orAbsent('statfs', async () => {
@@ -104,10 +120,32 @@ function readGlibcVersion(): string | undefined {
   return report.header?.glibcVersionRuntime;
 }
 
+async function readBounded(path: string): Promise<string> {
+  // Without O_NONBLOCK a pipe in the place of a file would block a thread of Node.js for ever.
+  const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  try {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    // Kernel files say that they have no size: only reading to the end tells.
+    while (length < MOST_TEXT_BYTES) {
+      const { bytesRead, buffer } = await file.read(Buffer.alloc(Math.min(65_536, MOST_TEXT_BYTES - length)), 0);
+      if (bytesRead === 0) break;
+      chunks.push(buffer.subarray(0, bytesRead));
+      length += bytesRead;
+    }
+    return Buffer.concat(chunks).toString('utf8');
+  } finally {
+    await file.close();
+  }
+}
+
 function runCommand(command: string, args: readonly string[], timeoutMs: number): Promise<string> {
   return new Promise((resolve, reject) => {
-    execFile(command, [...args], { timeout: timeoutMs, killSignal: 'SIGKILL', windowsHide: true }, (error, stdout) =>
-      error ? reject(error) : resolve(stdout),
+    execFile(
+      command,
+      [...args],
+      { timeout: timeoutMs, maxBuffer: MOST_OUTPUT_BYTES, killSignal: 'SIGKILL', windowsHide: true },
+      (error, stdout) => (error ? reject(error) : resolve(stdout)),
     );
   });
 }

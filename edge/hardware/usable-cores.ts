@@ -1,26 +1,28 @@
+import { MOST_CORES } from './bounds.ts';
 import { type CgroupFolder, readCgroup } from './cgroup.ts';
 import { evidenceOf, type Finding } from './evidence.ts';
 import type { ProbeIo } from './probe-io.ts';
 
 const LEAST_CORES = 0.1;
 
-/** Number of CPUs in a kernel list such as `0-3,6`; undefined when it is none. */
-export function parseCpuList(text: string): number | undefined {
-  const ranges = text.trim().split(',');
-  let count = 0;
-  for (const range of ranges) {
-    const match = /^(\d+)(?:-(\d+))?$/.exec(range.trim());
+/** CPUs of a kernel list such as `0-3,6`; undefined when it is none, or names more than a machine can have. */
+export function parseCpuList(text: string): readonly number[] | undefined {
+  const cpus = new Set<number>();
+  for (const range of text.trim().split(',')) {
+    const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(range.trim());
     if (!match) return undefined;
     const first = Number(match[1]);
-    count += Number(match[2] ?? first) - first + 1;
+    const last = Number(match[2] ?? first);
+    if (last < first || last >= MOST_CORES) return undefined;
+    for (let cpu = first; cpu <= last; cpu += 1) cpus.add(cpu);
   }
-  return count > 0 ? count : undefined;
+  return [...cpus];
 }
 
 /** CPUs this process may run on, from `/proc/self/status`. */
 export function parseAffinity(status: string): number | undefined {
   const match = /^Cpus_allowed_list:\s*(\S+)/m.exec(status);
-  return match?.[1] === undefined ? undefined : parseCpuList(match[1]);
+  return match?.[1] === undefined ? undefined : parseCpuList(match[1])?.length;
 }
 
 /** CPUs of a version 2 `cpu.max` (`150000 100000` is 1.5); undefined for no limit or nonsense. */
@@ -71,5 +73,5 @@ function finding(value: number, from: string, raw: string): Finding<number> {
 }
 
 function quotient(quota: number, period: number): number | undefined {
-  return quota > 0 && period > 0 ? quota / period : undefined;
+  return quota > 0 && period > 0 && quota / period <= MOST_CORES ? quota / period : undefined;
 }

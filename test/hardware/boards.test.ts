@@ -1,8 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { probeDevice } from '#edge/hardware/device-profile.ts';
+import { unverifiedParts } from '#edge/hardware/verified.ts';
 import { makePlan } from '#edge/planner/make-plan.ts';
 import { inputFor, RETRIEVAL } from '#test/planner/plan-inputs.ts';
-import { boardNames, readExpected, recordedIo } from './recorded-io.ts';
+import { boardNames, type RecordingChanges, readExpected, recordedIo } from './recorded-io.ts';
 
 describe.each(boardNames())('%s', (board) => {
   it('is profiled as expected, each fact with its source', async () => {
@@ -44,6 +45,65 @@ describe('probeDevice', () => {
     );
     expect(later.thermal.maxCelsius).toBe(40);
     expect(later.fingerprint).toBe(before.fingerprint);
+  });
+
+  it.each<[string, string, RecordingChanges]>([
+    ['the power mode of a Jetson', 'jetson-orin-nx-jetpack5', { texts: { '/var/lib/nvpmodel/status': 'pmode:0002' } }],
+    ['the governor', 'x64-avx2-intel-igpu', { texts: { '/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor': 'performance\n' } }],
+    ['the CUDA version', 'jetson-orin-nx-jetpack5', { texts: { '/usr/local/cuda/version.json': undefined } }],
+    [
+      'the driver',
+      'nvidia-desktop',
+      { texts: { '/proc/driver/nvidia/version': 'NVRM version: NVIDIA UNIX x86_64 Kernel Module  999.1  x' } },
+    ],
+    ['the memory limit', 'container-cgroup-v2', { texts: { '/sys/fs/cgroup/memory.max': '2147483648' } }],
+    ['the C library', 'x64-no-avx', { system: { glibcVersion: '2.99' } }],
+    ['the release of JetPack', 'jetson-orin-nano', { texts: { '/etc/nv_tegra_release': '# R36 (release), REVISION: 5.0, GCID: 1' } }],
+  ])('changes the fingerprint with %s', async (_, board, changes) => {
+    const [before, after] = await Promise.all([probeDevice(recordedIo(board)), probeDevice(recordedIo(board, changes))]);
+    expect(after.fingerprint).not.toBe(before.fingerprint);
+  });
+
+  it.each<[string, string, RecordingChanges]>([
+    [
+      'unplugged',
+      'laptop-battery-avx512-vnni',
+      { texts: { '/sys/class/power_supply/BAT0/status': 'Full\n', '/sys/class/power_supply/AC/online': '1\n' } },
+    ],
+    ['throttled', 'jetson-agx-orin-jetpack6', { texts: { '/sys/class/thermal/cooling_device2/cur_state': '0\n' } }],
+    ['capped', 'laptop-battery-avx512-vnni', { texts: { '/sys/devices/system/cpu/cpufreq/policy0/scaling_max_freq': '4800000\n' } }],
+    ['filled', 'container-cgroup-v2', { texts: { '/sys/fs/cgroup/memory.current': '1000000000' } }],
+  ])('keeps the fingerprint of a device that is %s', async (_, board, changes) => {
+    const [before, after] = await Promise.all([probeDevice(recordedIo(board)), probeDevice(recordedIo(board, changes))]);
+    expect(after).not.toMatchObject({ power: before.power, thermal: before.thermal, memory: before.memory });
+    expect(after.fingerprint).toBe(before.fingerprint);
+  });
+
+  it('says that a Jetson in a container lacks the device nodes, and reads no GPU without a device tree', async () => {
+    const io = recordedIo('jetson-orin-nano');
+    const inContainer = await probeDevice({ ...io, exists: async () => false, mayOpen: async () => false });
+    expect(inContainer.accelerators).toMatchObject([
+      { kind: 'cuda', confidence: 'device', problem: expect.stringContaining('--runtime nvidia') },
+    ]);
+  });
+
+  it('gives up a source that never answers', async () => {
+    vi.useFakeTimers();
+    try {
+      const probing = probeDevice({ ...recordedIo('raspberry-pi-4'), readText: () => new Promise(() => undefined) });
+      await vi.advanceTimersByTimeAsync(10_000);
+      expect((await probing).cpu.logicalCores).toBe(4);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('names what the project never ran on', async () => {
+    const parts = async (board: string): Promise<readonly string[]> => unverifiedParts(await probeDevice(recordedIo(board)));
+    expect(await parts('x64-avx512-vm')).toEqual([]);
+    expect(await parts('jetson-orin-nano')).toEqual(['NVIDIA Jetson', 'cuda']);
+    expect(await parts('alpine-musl')).toEqual(['musl']);
+    expect(await parts('windows-laptop')).toEqual(['win32 on x64', 'directml', 'vulkan']);
   });
 
   it('changes the fingerprint with the cores that a quota leaves', async () => {

@@ -3,17 +3,26 @@ import { describe, expect, it } from 'vitest';
 import { parseAppleAccelerators } from '#edge/hardware/apple.ts';
 import { parseDeviceTreeModel, parseTegraRelease } from '#edge/hardware/board.ts';
 import { parseCgroup } from '#edge/hardware/cgroup.ts';
+import { fastCpus } from '#edge/hardware/core-kinds.ts';
 import { parseCpuInfo, parseSysctlCpu } from '#edge/hardware/cpu.ts';
-import { isEdgeTpu, probeEdgeTpu } from '#edge/hardware/edge-tpu.ts';
+import { parseCpuTimes } from '#edge/hardware/cpu-times.ts';
+import { probeDevice } from '#edge/hardware/device-profile.ts';
+import { isPciEdgeTpu, isUsbEdgeTpu, probeEdgeTpu } from '#edge/hardware/edge-tpu.ts';
+import { findEnergyMeter } from '#edge/hardware/energy.ts';
+import { parseCount, parsePmicAdc } from '#edge/hardware/energy-sources.ts';
 import { parseTegraChip } from '#edge/hardware/jetson.ts';
 import { parseMuslVersion } from '#edge/hardware/libc.ts';
+import { parseLoadAverage, parsePressure, probeLoad } from '#edge/hardware/load.ts';
 import { parseMemInfo, parseMemoryLimit, parseVmStat } from '#edge/hardware/memory.ts';
-import { parseGpuInformation, parseNvidiaDriver, parseNvidiaSmi } from '#edge/hardware/nvidia.ts';
+import { parseCudaVersion, parseGpuInformation, parseNvidiaDriver, parseNvidiaSmi } from '#edge/hardware/nvidia.ts';
 import { parsePmset, parsePowerSupplies } from '#edge/hardware/power.ts';
+import { parseLowPowerMode, parseNvpModel } from '#edge/hardware/power-mode.ts';
+import type { ProbeIo } from '#edge/hardware/probe-io.ts';
 import { parseSysctl } from '#edge/hardware/sysctl.ts';
-import { parseCoolingDevice, parsePiThrottled, parseTemperature } from '#edge/hardware/thermal.ts';
+import { parseCoolingDevice, parseFrequencyCap, parsePiThrottled, parsePmsetTherm, parseTemperature } from '#edge/hardware/thermal.ts';
 import { parseAffinity, parseCfsQuota, parseCpuList, parseCpuMax } from '#edge/hardware/usable-cores.ts';
-import { hasHardwareDriver, parseUevent } from '#edge/hardware/vulkan.ts';
+import { hasVulkanDriver, parsePciId, parseUevent } from '#edge/hardware/vulkan.ts';
+import { parseWindowsFacts } from '#edge/hardware/windows.ts';
 import { recordedIo } from './recorded-io.ts';
 
 describe('CPU', () => {
@@ -49,19 +58,22 @@ describe('CPU', () => {
 
 describe('cores and control groups', () => {
   it.each([
-    ['0-3,6', 5],
-    ['7', 1],
-    ['0-1\n', 2],
+    ['0-3,6', [0, 1, 2, 3, 6]],
+    ['7', [7]],
+    ['0-1\n,1', [0, 1]],
     ['', undefined],
     ['a-b', undefined],
     ['3-1', undefined],
-  ])('counts CPU list %j as %j', (text, count) => expect(parseCpuList(text)).toBe(count));
+    ['0-99999', undefined],
+    ['0-9999999999999', undefined],
+  ])('reads CPU list %j as %j', (text, cpus) => expect(parseCpuList(text)).toEqual(cpus));
 
   it.each([
     ['150000 100000', 1.5],
     ['max 100000', undefined],
     ['0 100000', undefined],
     ['nonsense', undefined],
+    ['999999999999999999 1', undefined],
   ])('reads cpu.max %j as %j', (text, cores) => expect(parseCpuMax(text)).toBe(cores));
 
   it('reads version 1 quotas and affinity', () => {
@@ -96,6 +108,10 @@ describe('memory', () => {
       swapBytes: 0,
     });
     expect(parseMemInfo('MemFree: 1 kB')).toBeUndefined();
+    expect(parseMemInfo('MemTotal: 0 kB\nMemFree: 1 kB')).toBeUndefined();
+    expect(parseMemInfo('MemTotal: -5 kB')).toBeUndefined();
+    expect(parseMemInfo('MemTotal: 1152921504606846976 kB')).toBeUndefined();
+    expect(parseMemInfo('MemTotal: 1000 kB\nMemAvailable: 1152921504606846976 kB')?.availableBytes).toBe(1_024_000);
   });
 
   it('gives reclaimable file pages back to a limited process', () => {
@@ -103,7 +119,7 @@ describe('memory', () => {
     expect(parseMemoryLimit('1000', '5000', '')).toEqual({ limitBytes: 1000, availableBytes: 0 });
   });
 
-  it.each(['max', '9223372036854771712', '', '0', 'x'])('takes %j for no limit', (limit) => {
+  it.each(['max', '9223372036854771712', '', '0', '-1', 'x', '1152921504606846976'])('takes %j for no limit', (limit) => {
     expect(parseMemoryLimit(limit, '1', '')).toBeUndefined();
   });
 
@@ -118,7 +134,10 @@ describe('boards and accelerators', () => {
     expect(parseTegraRelease('# R35 (release), REVISION: 3.1, GCID: 32798077, BOARD: t186ref, EABI: aarch64')).toBe('35.3.1');
     expect(parseTegraRelease('Debian')).toBeUndefined();
     expect(parseTegraChip('nvidia,p3701-0000\0nvidia,tegra234\0')).toBe('tegra234');
+    expect(parseTegraChip('nvidia,p3737-0000+p3701-0000\0')).toBe('tegra234');
+    expect(parseTegraChip('nvidia,p3768-0000+p3767-0000\0nvidia,tegra23x\0')).toBe('tegra234');
     expect(parseTegraChip('raspberrypi,5-model-b')).toBeUndefined();
+    expect(parseDeviceTreeModel('NVIDIA Orin NX Developer Kit\0')?.kind).toBe('jetson');
   });
 
   it('reads the NVIDIA driver, GPUs and unsupported cells', () => {
@@ -130,6 +149,8 @@ describe('boards and accelerators', () => {
       { name: 'GB10' },
     ]);
     expect(parseNvidiaSmi('No devices were found\n')).toEqual([]);
+    expect(parseCudaVersion('{"cuda" : {"name" : "CUDA SDK", "version" : "12.6.11"}, "nsight" : {"version" : "2024.5"}}')).toBe('12.6.11');
+    expect(parseCudaVersion('{"nsight" : {"version" : "2024.5"}}')).toBeUndefined();
   });
 
   it('shows no Neural Engine in a virtual Mac and nothing on an Intel one', () => {
@@ -138,33 +159,44 @@ describe('boards and accelerators', () => {
   });
 
   it('tells the software renderer from a Vulkan driver', () => {
-    expect(hasHardwareDriver(['lvp_icd.x86_64.json'])).toBe(false);
-    expect(hasHardwareDriver(['lvp_icd.x86_64.json', 'intel_icd.x86_64.json'])).toBe(true);
+    expect(hasVulkanDriver(['lvp_icd.x86_64.json'], 'i915')).toBe(false);
+    expect(hasVulkanDriver(['lvp_icd.x86_64.json', 'intel_icd.x86_64.json'], 'xe')).toBe(true);
+    expect(hasVulkanDriver(['intel_icd.x86_64.json'], 'amdgpu')).toBe(false);
+    expect(hasVulkanDriver(['powervr_mesa_icd.json'], 'pvrsrvkm')).toBe(true);
+    expect(parsePciId('DRIVER=i915\nPCI_ID=8086:3EA5\n')).toBe('8086:3ea5');
+    expect(parsePciId('PCI_ID=')).toBeUndefined();
     expect(parseUevent('MAJOR=1\nDRIVER=i915\n')).toBe('i915');
   });
 
   it('finds a Coral stick by its ids before and after its firmware is loaded', async () => {
-    expect(isEdgeTpu('1a6e\n', '089a\n')).toBe(true);
-    expect(isEdgeTpu('18d1', '9302')).toBe(true);
-    expect(isEdgeTpu('18d1', '4ee7')).toBe(false);
+    expect(isUsbEdgeTpu('1a6e\n', '089a\n')).toBe(true);
+    expect(isUsbEdgeTpu('18d1', '9302')).toBe(true);
+    expect(isUsbEdgeTpu('18d1', '4ee7')).toBe(false);
     const stick = { '/sys/bus/usb/devices/1-1/idVendor': '18d1\n', '/sys/bus/usb/devices/1-1/idProduct': '9302\n' };
     expect(await probeEdgeTpu(recordedIo('raspberry-pi-5', { texts: stick }))).toMatchObject([
-      { kind: 'edgetpu', confidence: 'device', evidence: [{ from: '/sys/bus/usb/devices/1-1' }] },
+      {
+        kind: 'edgetpu',
+        name: 'Coral Edge TPU (USB 2)',
+        confidence: 'device',
+        problem: expect.stringContaining('udev rule'),
+        evidence: [{ from: '/sys/bus/usb/devices/1-1' }],
+      },
     ]);
+    expect(isPciEdgeTpu('0x1ac1\n', '0x089a\n')).toBe(true);
+    expect(isPciEdgeTpu('0x8086', '0x089a')).toBe(false);
   });
 });
 
 describe('libc, power and heat', () => {
   it('reads them', () => {
     expect(parseMuslVersion('P:musl-utils\nV:9.9\n\nP:musl\nV:1.2.5-r9\n')).toBe('1.2.5');
-    expect(parsePmset("Now drawing from 'AC Power'")).toEqual({ source: 'mains' });
-    expect(parsePowerSupplies([{ type: 'Mains\n', status: '', online: '1\n' }])).toEqual({ source: 'mains' });
-    expect(
-      parsePowerSupplies([
-        { type: 'Battery\n', status: 'Discharging\n', online: '' },
-        { type: 'Mains\n', status: '', online: '0\n' },
-      ]),
-    ).toEqual({ source: 'battery' });
+    expect(parsePmset("Now drawing from 'AC Power'")).toBe('mains');
+    const plug = { type: 'Mains\n', status: '', online: '1\n', scope: '' };
+    const battery = { type: 'Battery\n', status: 'Discharging\n', online: '', scope: 'System\n' };
+    expect(parsePowerSupplies([plug])).toBe('mains');
+    expect(parsePowerSupplies([battery, { ...plug, online: '0\n' }])).toBe('battery');
+    expect(parsePowerSupplies([{ ...battery, scope: 'Device\n' }, plug])).toBe('mains');
+    expect(parsePowerSupplies([])).toBe('unknown');
     expect(parseTemperature('48312\n')).toBe(48.312);
     expect(parseTemperature('-256000')).toBeUndefined();
     expect(parseTemperature('')).toBeUndefined();
@@ -174,6 +206,14 @@ describe('libc, power and heat', () => {
     expect(parseCoolingDevice('cpufreq-cpu0\n', '2\n')).toBe(true);
     expect(parseCoolingDevice('Processor', '0')).toBe(false);
     expect(parseCoolingDevice('pwm-fan', '4')).toBe(false);
+    expect(parseCoolingDevice('gpu-throttle-alert', '1')).toBe(true);
+    expect(parseCoolingDevice('hot-surface-alert', '1')).toBe(false);
+    expect(parseCoolingDevice('intel_powerclamp', '-1')).toBe(false);
+    expect(parsePmsetTherm('CPU Power notify\n\tCPU_Scheduler_Limit \t= 100\n\tCPU_Speed_Limit \t= 70\n')).toBe(true);
+    expect(parsePmsetTherm('Note: No thermal warning level has been recorded\n')).toBe(false);
+    expect(parseFrequencyCap('1800000\n', '4800000\n')).toBe(true);
+    expect(parseFrequencyCap('4700000', '4800000')).toBe(false);
+    expect(parseFrequencyCap('', '')).toBe(false);
     expect(parsePiThrottled('throttled=0x50005')).toBe(true);
     expect(parsePiThrottled('e0008\n')).toBe(true);
     expect(parsePiThrottled('50000\n')).toBe(false);
@@ -181,26 +221,171 @@ describe('libc, power and heat', () => {
   });
 });
 
-it('throws on no text whatever', () => {
-  const parsers = [
-    parseCpuInfo,
+describe('power modes and kinds of cores', () => {
+  it('names the mode of a Jetson, by number when it is not listed', () => {
+    const modes = '# < POWER_MODEL ID=1 NAME=OLD >\n< POWER_MODEL ID=0 NAME=15W >\n< POWER_MODEL NAME=MAXN_SUPER ID=2 >\nGPU MAX_FREQ -1\n';
+    expect(parseNvpModel('pmode:0000', modes)).toBe('15W');
+    expect(parseNvpModel('pmode:0002', modes)).toBe('MAXN_SUPER');
+    expect(parseNvpModel('pmode:0001', modes)).toBe('mode 1');
+    expect(parseNvpModel('fmode:quiet', modes)).toBeUndefined();
+    expect(parseLowPowerMode(' standby 1\n lowpowermode         1\n')).toBe(true);
+    expect(parseLowPowerMode(' lowpowermode         0\n')).toBe(false);
+  });
+
+  it('tells fast cores from slow ones', () => {
+    expect(fastCpus([414, 414, 1024, 1024])).toEqual([2, 3]);
+    expect(fastCpus([1024, 1024])).toBeUndefined();
+    expect(fastCpus([undefined, undefined])).toBeUndefined();
+    expect(fastCpus([])).toBeUndefined();
+  });
+
+  it('reads capacities of a big.LITTLE board', async () => {
+    const capacity = (cpu: number, value: string): readonly [string, string] => [`/sys/devices/system/cpu/cpu${cpu}/cpu_capacity`, value];
+    const texts = Object.fromEntries([capacity(0, '445\n'), capacity(1, '445\n'), capacity(2, '1024\n'), capacity(3, 'x')]);
+    expect((await probeDevice(recordedIo('raspberry-pi-5', { texts }))).cpu).toMatchObject({ physicalCores: 4, performanceCores: 1 });
+  });
+});
+
+describe('Windows', () => {
+  it('takes a list, one object or null for a list, and nothing that is not JSON', () => {
+    const facts = parseWindowsFacts(
+      '{"cpu":{"Name":" Xeon ","NumberOfCores":4,"NumberOfLogicalProcessors":8},"gpu":null,"system":[],"battery":null}',
+    );
+    expect(facts).toEqual({ processors: [{ name: 'Xeon', cores: 4, logicalCores: 8 }], flags: [], gpus: [], manufacturer: '', model: '' });
+    expect(parseWindowsFacts('{"cpu":[7],"features":["x",40],"battery":[{"BatteryStatus":"?"}]}')).toMatchObject({
+      flags: ['avx2'],
+      batteryStatus: 0,
+    });
+    for (const text of ['', '[]', '7', 'null', '\ufeffAccess denied']) expect(parseWindowsFacts(text)).toBeUndefined();
+  });
+
+  it('falls back to what Node.js knows without PowerShell', async () => {
+    const io = recordedIo('windows-laptop');
+    const device = await probeDevice({ ...io, run: async () => undefined });
+    expect(device.cpu).toMatchObject({ model: io.system.cpuModel, flags: [], logicalCores: 8 });
+    expect([device.accelerators, device.board.name, device.power]).toEqual([[], '', { source: 'unknown' }]);
+  });
+
+  it('asks PowerShell once, without a double quote in the script', async () => {
+    const io = recordedIo('windows-laptop');
+    const scripts: string[] = [];
+    await probeDevice({
+      ...io,
+      run: (command, args, timeoutMs) => io.run(command, args, timeoutMs).finally(() => scripts.push(args.join(' '))),
+    });
+    expect(scripts).toHaveLength(1);
+    expect(scripts[0]).not.toContain('"');
+  });
+});
+
+describe('any text whatever', () => {
+  const text = fc.oneof(
+    fc.string(),
+    fc.string({ unit: 'binary' }),
+    fc.json(),
+    fc.string().map((value) => `${value}: 99999999999999999999 kB\n\n`),
+  );
+  const parsers: readonly ((text: string) => unknown)[] = [
+    (value) => parseCpuInfo(value, [0, 1]),
     parseSysctlCpu,
     parseSysctl,
+    parseAppleAccelerators,
     parseMemInfo,
     parseVmStat,
     parseDeviceTreeModel,
     parseTegraRelease,
+    parseTegraChip,
+    parseMuslVersion,
+    parseNvidiaDriver,
     parseNvidiaSmi,
+    parseCudaVersion,
+    parseGpuInformation,
+    parsePmset,
+    parsePmsetTherm,
+    parseLowPowerMode,
     parseTemperature,
     parsePiThrottled,
     parseCpuList,
+    parseAffinity,
     parseCpuMax,
-    (text: string) => parseMemoryLimit(text, text, text),
-    (text: string) => parseCgroup(text, 'memory'),
+    parseCpuTimes,
+    parsePressure,
+    parseLoadAverage,
+    parseCount,
+    parsePmicAdc,
+    parseUevent,
+    parsePciId,
+    parseWindowsFacts,
+    (value) => parseCfsQuota(value, value),
+    (value) => parseNvpModel(value, value),
+    (value) => parseFrequencyCap(value, value),
+    (value) => parseCoolingDevice(value, value),
+    (value) => parsePowerSupplies([{ type: value, status: value, online: value, scope: value }]),
+    (value) => parseMemoryLimit(value, value, value),
+    (value) => parseCgroup(value, 'memory'),
+    (value) => isUsbEdgeTpu(value, value),
+    (value) => hasVulkanDriver([value], value),
   ];
-  fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' })), (text) => {
-      for (const parse of parsers) parse(text);
-    }),
-  );
+
+  it('throws in no parser', () => {
+    fc.assert(
+      fc.property(text, (value) => {
+        for (const parse of parsers) parse(value);
+      }),
+    );
+  });
+
+  it('leaves numbers that a machine can have', () => {
+    const numbers = fc.oneof(fc.bigInt({ min: -(2n ** 70n), max: 2n ** 70n }), fc.double(), fc.constant('NaN'));
+    fc.assert(
+      fc.property(numbers, numbers, (one, two) => {
+        const memory = parseMemInfo(`MemTotal: ${one} kB\nMemAvailable: ${two} kB\nSwapTotal: ${two} kB\n`);
+        expect(memory?.totalBytes ?? 1).toBeGreaterThan(0);
+        expect(memory?.totalBytes ?? 1).toBeLessThan(2 ** 48);
+        expect(memory?.availableBytes ?? 0).toBeLessThanOrEqual(memory?.totalBytes ?? 0);
+        const cpu = parseSysctlCpu(`hw.logicalcpu: ${one}\nhw.physicalcpu: ${two}\nhw.perflevel0.physicalcpu: ${two}\n`);
+        expect(cpu?.logicalCores ?? 1).toBeGreaterThanOrEqual(1);
+        expect(cpu?.logicalCores ?? 1).toBeLessThanOrEqual(8192);
+        expect(cpu?.physicalCores ?? 1).toBeLessThanOrEqual(cpu?.logicalCores ?? 1);
+        expect(parseCpuMax(`${one} ${two}`) ?? 1).toBeGreaterThan(0);
+        expect(parseCfsQuota(`${one}`, `${two}`) ?? 1).toBeLessThanOrEqual(8192);
+        expect(parseMemoryLimit(`${one}`, `${two}`, '')?.availableBytes ?? 0).toBeGreaterThanOrEqual(0);
+      }),
+    );
+  });
+
+  it('as every file and every output gives a profile with usable numbers', async () => {
+    const boards = fc.constantFrom(
+      'jetson-orin-nano',
+      'raspberry-pi-5',
+      'nvidia-desktop',
+      'apple-m1',
+      'windows-laptop',
+      'coral-usb',
+      'alpine-musl',
+    );
+    await fc.assert(
+      fc.asyncProperty(boards, fc.infiniteStream(fc.option(text, { nil: undefined })), async (board, answers) => {
+        const io = recordedIo(board);
+        const answer = async (): Promise<string | undefined> => answers.next().value;
+        const port: ProbeIo = {
+          ...io,
+          readText: answer,
+          run: answer,
+          readDir: async () => [(await answer()) ?? '', 'renderD128', 'hwmon0'],
+        };
+        const { cpu, memory, thermal, evidence, accelerators } = await probeDevice(port);
+        expect(cpu.logicalCores).toBeGreaterThanOrEqual(1);
+        expect(cpu.usableCores).toBeGreaterThanOrEqual(0.1);
+        expect(cpu.usableCores).toBeLessThanOrEqual(cpu.logicalCores);
+        expect(memory.totalBytes).toBeGreaterThan(0);
+        expect(memory.availableBytes).toBeLessThanOrEqual(memory.totalBytes);
+        expect(Number.isFinite(thermal.maxCelsius ?? 0)).toBe(true);
+        for (const { raw } of [...evidence, ...accelerators.flatMap((one) => one.evidence)]) expect(raw.length).toBeLessThanOrEqual(200);
+        expect(await findEnergyMeter(port)).toBeDefined();
+        expect((await probeLoad(port, cpu.logicalCores, { windowMs: 0 })).busyCores).toBeLessThanOrEqual(cpu.logicalCores);
+      }),
+      { numRuns: 50 },
+    );
+  });
 });
