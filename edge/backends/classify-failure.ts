@@ -4,6 +4,7 @@ import type { EdgeError, ErrorCode } from '#edge/core/errors.ts';
 
 /** What dynamic linkers (glibc, musl, macOS, Windows), drivers and node-llama-cpp say of a library that does not load. First match wins. */
 const WORDS: readonly (readonly [pattern: RegExp, code: RejectionCode])[] = [
+  [/failed to map segment from shared object|cannot allocate memory/i, 'mem-exceeds'],
   [/version [`'"]?(GLIBC|GLIBCXX|CXXABI)_[\d.]+['"]? not found|Error relocating|built for newer macOS/, 'libc-too-old'],
   [/driver version is insufficient|no CUDA-capable device|Couldn't load Vulkan|Failed to get a WebGPU adapter/, 'driver-missing'],
   [/cannot open shared object file|Error loading shared library|Library not loaded|specified module could not be found/, 'lib-missing'],
@@ -26,6 +27,7 @@ const SIGNALS: Readonly<Record<string, string>> = {
   SIGABRT: 'it gave itself up',
 };
 
+const STACK_FRAME = /^(at |\d+: 0x|-----|<---)/;
 /** Of what the process wrote last. */
 const LAST_LINES = 3;
 const MAX_DETAIL = 600;
@@ -52,12 +54,12 @@ function codeOf(error: EdgeError, lastWords: string): RejectionCode {
   return WORDS.find(([pattern]) => pattern.test(said))?.[1] ?? CODES[error.code] ?? 'probe-crashed';
 }
 
-/** What the process wrote, without Node's own stack of it. */
+/** What the process wrote, without the frames of Node's and V8's stacks below it. */
 function lastLines(cause: unknown): string {
   if (typeof cause !== 'string') return '';
   const lines = cause.split('\n').map((line) => line.trim());
   return lines
-    .filter((line) => line !== '' && !line.startsWith('at '))
+    .filter((line) => line !== '' && !STACK_FRAME.test(line))
     .slice(-LAST_LINES)
     .join(' | ');
 }

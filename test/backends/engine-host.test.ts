@@ -1,43 +1,18 @@
 /** What a caller of the main process meets when the engine's process crashes, hangs, idles or is stopped. */
 import { writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
-import { EngineHost, type EngineHostOptions } from '#edge/backends/engine-host.ts';
+import type { EngineHost, EngineHostOptions } from '#edge/backends/engine-host.ts';
 import { LEAK_BYTES } from '#edge/backends/fake/fake-faults.ts';
-import type { LoadSpec } from '#edge/contracts/backend.ts';
 import type { Progress } from '#edge/contracts/progress.ts';
-import { createLogger } from '#edge/core/log.ts';
-import type { ChildExit } from '#edge/core/process/child-exit.ts';
 import { collect } from '#test/contract/backend.contract.ts';
+import { EngineHosts } from '#test/support/engine-hosts.ts';
 import { expectCode } from '#test/support/expect-code.ts';
 import { fakeSpec } from '#test/support/fake-model.ts';
 
-interface Setup {
-  readonly host: EngineHost;
-  readonly events: string[];
-  readonly crashes: { exit: ChildExit; spec: LoadSpec }[];
-}
+const hosts = new EngineHosts();
+afterEach(() => hosts[Symbol.asyncDispose]());
 
-const hosts: EngineHost[] = [];
-
-function setUp(more: Partial<EngineHostOptions> = {}): Setup {
-  const events: string[] = [];
-  const crashes: Setup['crashes'] = [];
-  const host = new EngineHost({
-    spec: fakeSpec(),
-    environment: process.env,
-    log: createLogger({ level: 'info', format: 'json', write: (line) => events.push(JSON.parse(line).event) }),
-    idleStopMs: 0,
-    deadlineMs: 20_000,
-    onCrash: (exit, spec) => crashes.push({ exit, spec }),
-    ...more,
-  });
-  hosts.push(host);
-  return { host, events, crashes };
-}
-
-afterEach(async () => {
-  await Promise.all(hosts.splice(0).map((host) => host[Symbol.asyncDispose]()));
-});
+const setUp = (more: Partial<EngineHostOptions> = {}) => hosts.open({ spec: fakeSpec(), deadlineMs: 20_000, ...more });
 
 const say = (host: EngineHost, prompt: string, maxTokens = 8, signal?: AbortSignal) =>
   collect(host.generate({ model: 'fake-model', prompt, maxTokens }, signal ? { signal } : {}));
@@ -100,7 +75,7 @@ describe('a crash', () => {
     await say(host, 'before');
     const first = host.status.pid;
     const slow = say(host, 'a [slow] one', 200);
-    const crashing = say(host, 'now [crash]', 200);
+    const crashing = say(host, 'now a [slow] [crash]', 200);
     await expectCode(crashing, 'E_ENGINE_CRASHED');
     const error = await expectCode(slow, 'E_ENGINE_CRASHED');
     expect(error.retryable).toBe(true);
@@ -154,6 +129,19 @@ describe('a crash', () => {
     expect(crashes).toHaveLength(1);
     expect(events.filter((event) => event === 'engine call repeated on a new child')).toHaveLength(54);
     expect(events.filter((event) => event === 'engine loaded')).toHaveLength(2);
+  });
+
+  it('before the first word of an answer is repaired, and the answer begins once', async () => {
+    const { host, crashes } = setUp();
+    await host.load();
+    const seen: string[] = [];
+    for await (const part of host.generate({ model: 'fake-model', prompt: 'a [slow] one', maxTokens: 8 })) {
+      seen.push(part.type);
+      if (part.type === 'text-start') process.kill(host.status.pid as number, 'SIGKILL');
+    }
+    expect(crashes).toHaveLength(1);
+    expect(seen.filter((type) => type === 'text-start')).toHaveLength(1);
+    expect(seen.at(-1)).toBe('response-end');
   });
 
   it('by one call is repaired behind another whose answer had not begun; the guilty one fails after a second try', async () => {

@@ -23,6 +23,16 @@ export const llamaBackend: Backend = {
 };
 
 async function generatorOf(native: NativeModel, spec: LoadSpec, signal: AbortSignal | undefined): Promise<Engine> {
+  // An encoder would load, and write nonsense.
+  if (native.model.fileInfo.architectureMetadata.attention?.causal === false) {
+    throw new EdgeError('E_MODEL_LOAD', {
+      what: `cannot load ${spec.stored.model} (${spec.stored.variant})`,
+      expected: 'a model that generates text',
+      found: `an encoder (${native.model.fileInfo.metadata.general.architecture})`,
+      hint: 'Correct the task of the model card.',
+      details: { rejection: 'format-mismatch' },
+    });
+  }
   const info = infoOf(native, spec, ['generate', 'score']);
   const { contextTokens } = info;
   const context = await native.createContext(spec, contextTokens, signal);
