@@ -1,6 +1,7 @@
 /** One device: everything wired together, in the order in which it starts and stops. */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { llamaQuantizer } from '#edge/backends/llama/llama-quantize.ts';
 import { CalibrationStore } from '#edge/calibration/calibration-store.ts';
 import type { Config } from '#edge/config/schema.ts';
 import type { ModelCard } from '#edge/contracts/model.ts';
@@ -12,6 +13,7 @@ import { EdgeRuntime } from '#edge/runtime/edge-runtime.ts';
 import { createApp } from '#edge/serve/app.ts';
 import { type Listener, listen } from '#edge/serve/listen.ts';
 import { loadCatalog } from '#edge/store/catalog.ts';
+import { pullDefaults } from '#edge/store/extra-variants.ts';
 import { ModelStore } from '#edge/store/model-store.ts';
 import { deviceName } from '#edge/telemetry/device-name.ts';
 import { Telemetry } from '#edge/telemetry/telemetry.ts';
@@ -40,6 +42,7 @@ export function openModelStore(config: Config, log: Logger): ModelStore {
     catalog: loadCatalog(),
     settings: config.store,
     environment: config.environment,
+    quantize: llamaQuantizer(config.environment, log),
     log,
   });
 }
@@ -96,9 +99,9 @@ export class Device {
     return [...wanted].filter((id) => !this.#isStored(id)).map((id) => this.store.catalog.get(id));
   }
 
-  /** Fetches {@link missingModels}, one after the other. */
+  /** Fetches {@link missingModels}, one after the other, each with the variants that the device shall choose among. */
   async fetchMissingModels(onProgress: OnProgress, signal?: AbortSignal): Promise<void> {
-    for (const card of this.missingModels()) await this.store.pull(card.id, { onProgress, ...(signal ? { signal } : {}) });
+    for (const card of this.missingModels()) await pullDefaults(this.store, card.id, { onProgress, signal, log: this.#log });
   }
 
   /**

@@ -99,6 +99,7 @@ export async function fetchFile(
       const error = storageError(cause, scope.layout.directory);
       failures.push({ source: name, error });
       if (known) continue;
+      if (source.kind === 'derived') continue;
       if (error.code === 'E_SOURCE_UNAVAILABLE') scope.unavailable.set(reachKey(source), error);
       const next = file.sources[index + 1];
       scope.log.warn('model source failed', {

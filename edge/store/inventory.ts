@@ -1,6 +1,7 @@
 /** What lies in the store, read from manifests, sizes and times; nothing here hashes or writes. */
 import { existsSync, statSync } from 'node:fs';
 import type { ModelCard, ModelVariant, StoredVariant } from '#edge/contracts/model.ts';
+import type { KeptQuality } from '#edge/contracts/quantize.ts';
 import type { Catalog } from './catalog.ts';
 import type { StoreLayout } from './layout.ts';
 import { type FileState, type Manifest, type ManifestFile, readManifest, readManifests, stateOf } from './manifest.ts';
@@ -15,6 +16,8 @@ export interface ListedVariant extends StoredVariant {
   readonly pinned: boolean;
   /** Where the weights came from, such as `maven:group:artifact:version`. */
   readonly source: string;
+  /** Of weights that were made here: what is left of their source's quality. */
+  readonly kept?: KeptQuality;
 }
 
 /** Manifests of everything stored, also of variants whose files lie here by name without ever having been hashed. */
@@ -57,6 +60,7 @@ export function toListed(layout: StoreLayout, manifest: Manifest): ListedVariant
     ...(verifiedAt === undefined ? {} : { verifiedAt }),
     pinned: manifest.files.some(({ pinned }) => pinned),
     source: weights?.source ?? '',
+    ...(weights?.kept ? { kept: weights.kept } : {}),
   };
 }
 

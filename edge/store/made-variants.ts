@@ -1,30 +1,10 @@
-/** Variants made on this device: the quantisations there are, and which of them a model can be made in. */
+/** Variants made on this device: what a model can be made in, and what became of it. */
 import type { ModelCard, ModelSource, ModelVariant } from '#edge/contracts/model.ts';
-import { type KeptQuality, QUANTIZATIONS, type QualityMeasure, type Quantization } from '#edge/contracts/quantize.ts';
+import { type KeptQuality, QUANTIZATION_FACTS, QUANTIZATIONS, type QualityMeasure, type Quantization } from '#edge/contracts/quantize.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import type { Catalog } from './catalog.ts';
 import type { StoreLayout } from './layout.ts';
 import { type Manifest, readManifestsOf } from './manifest.ts';
-
-/** What a quantisation is like. */
-export interface QuantizationFacts {
-  /** Bits a weight on average (llama.cpp, tools/quantize/README.md). */
-  readonly bits: number;
-  /** True when processors compute with it as it is, or after an arrangement at load: worth more memory than the source takes. */
-  readonly isDirect: boolean;
-  /** What it is good for, in a line. */
-  readonly use: string;
-}
-
-export const QUANTIZATION_FACTS: Readonly<Record<Quantization, QuantizationFacts>> = {
-  BF16: { bits: 16, isDirect: true, use: 'fastest prompts where the CPU has BF16 instructions; large' },
-  F16: { bits: 16, isDirect: true, use: 'for GPUs and ARM CPUs with FP16 arithmetic; large' },
-  Q8_0: { bits: 8.5, isDirect: true, use: 'nearly lossless, and fast on every CPU' },
-  Q6_K: { bits: 6.56, isDirect: false, use: 'nearly lossless, smaller than Q8_0' },
-  Q5_K_M: { bits: 5.7, isDirect: false, use: 'small, with little loss' },
-  Q4_K_M: { bits: 4.89, isDirect: false, use: 'the usual choice for small memory' },
-  Q4_0: { bits: 4.66, isDirect: true, use: 'smallest and fastest; loses most, above all from another 4-bit file' },
-};
 
 /** The variant and quantisation that a variant's weights are made from; `undefined` for one that is fetched. */
 export function sourceOfMade(variant: ModelVariant): Extract<ModelSource, { kind: 'derived' }> | undefined {

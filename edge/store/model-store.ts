@@ -146,9 +146,10 @@ export class ModelStore {
    */
   async quantize(model: string, to: Quantization, options: Omit<PullOptions, 'variant'> = {}): Promise<StoredVariant> {
     const card = this.catalog.get(model);
-    measureOf(card);
     const stored = this.list().flatMap((each) => (each.model === model ? each.variant : []));
-    return this.#obtain(card, variantToMake(card, stored, to), options);
+    const variant = variantToMake(card, stored, to);
+    measureOf(card);
+    return this.#obtain(card, variant, options);
   }
 
   /**
@@ -262,7 +263,7 @@ export class ModelStore {
       partial,
       settings,
       environment,
-      derive: this.#deriver(card, variant, signal, report),
+      derive: this.#deriver(card, signal, report),
       signal,
       freeBytes: free,
       log,
@@ -271,7 +272,7 @@ export class ModelStore {
   }
 
   /** Makes weights of another variant's, which is pulled first where it is missing. */
-  #deriver(card: ModelCard, variant: ModelVariant, signal: AbortSignal, onProgress: OnProgress): PullScope['derive'] {
+  #deriver(card: ModelCard, signal: AbortSignal, onProgress: OnProgress): PullScope['derive'] {
     return async ({ from, to }, path) => {
       const { quantize } = this.#options;
       const model = card.id;
@@ -280,7 +281,6 @@ export class ModelStore {
       const weights = files.weights as string;
       return quantize({
         model,
-        variant: variant.id,
         from: weights,
         to: path,
         quantization: to,

@@ -1,7 +1,9 @@
 import { openModelStore } from '#apps/device/device.ts';
-import type { ModelCard } from '#edge/contracts/model.ts';
+import type { ModelCard, StoredVariant } from '#edge/contracts/model.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import { formatBytes } from '#edge/core/format.ts';
+import { pullDefaults } from '#edge/store/extra-variants.ts';
+import { sourceOfMade } from '#edge/store/made-variants.ts';
 import { action } from '../context.ts';
 import { print, printJson, progressReporter, say, table } from '../terminal.ts';
 
@@ -11,23 +13,24 @@ const weightsBytes = (card: ModelCard): number => card.variants[0]?.files.reduce
 export const pull = action(
   async ({ config, log, json, signal }, models: readonly string[], options: { defaults?: boolean; variant?: string }) => {
     const store = openModelStore(config, log);
-    const wanted = [...models, ...(options.defaults ? store.catalog.defaults().map((card) => card.id) : [])];
-    if (wanted.length === 0)
+    const defaults = options.defaults ? store.catalog.defaults().map((card) => card.id) : [];
+    if (models.length + defaults.length === 0)
       throw new EdgeError('E_USAGE', {
         what: 'nothing to pull',
         expected: 'a model id or --defaults',
         hint: 'See "nearside list --all" for the catalog.',
       });
     const progress = progressReporter();
-    const pulled = [];
+    const pulled: StoredVariant[] = [];
     try {
-      for (const id of wanted) {
+      for (const id of models) {
         const there = store.find(id, options.variant);
         pulled.push(
           there ??
             (await store.pull(id, { onProgress: progress.onProgress, signal, ...(options.variant ? { variant: options.variant } : {}) })),
         );
       }
+      for (const id of defaults) pulled.push(...(await pullDefaults(store, id, { onProgress: progress.onProgress, signal, log })));
     } finally {
       progress.end();
     }
@@ -106,7 +109,7 @@ export const show = action(async ({ config, log, json }, id: string) => {
         variant.files.map((file) => [
           `  ${file.role}`,
           formatBytes(file.bytes),
-          file.sha256 ?? 'hash not pinned yet',
+          file.sha256 ?? (sourceOfMade(variant) ? 'made on this device' : 'hash not pinned yet'),
           file.sources.map((source) => source.kind).join(' > '),
         ]),
         [1],

@@ -55,7 +55,7 @@ export function llamaQuantizer(environment: Readonly<Record<string, string | und
 /** @throws EdgeError `E_QUALITY_LOST` with both numbers; a number that is none is a loss too. */
 export function requireQuality(
   { measure, source, derived }: KeptQuality,
-  { model, variant, quantization }: Pick<QuantizeRequest, 'model' | 'variant' | 'quantization'>,
+  { model, quantization }: Pick<QuantizeRequest, 'model' | 'quantization'>,
 ): void {
   const isKept = measure === 'perplexity' ? derived <= source * MOST_PERPLEXITY : derived >= LEAST_COSINE;
   if (isKept) return;
@@ -64,7 +64,7 @@ export function requireQuality(
       ? `a perplexity of at most ${(source * MOST_PERPLEXITY).toFixed(2)}, 1 % above the ${source.toFixed(2)} of its source`
       : `vectors of at least cosine ${LEAST_COSINE} to those of its source`;
   throw new EdgeError('E_QUALITY_LOST', {
-    what: `${model} in ${quantization}${variant === quantization.toLowerCase() ? '' : ` (${variant})`} lost too much`,
+    what: `${model} in ${quantization} lost too much`,
     expected,
     found: derived.toFixed(measure === 'perplexity' ? 2 : 4),
     details: { measure, source, derived },
