@@ -1,7 +1,7 @@
 /** Remembers how candidates ran on this device, and which of them failed, in one SQLite file that the CLI and the device may open together. */
 import type { BackendId } from '#edge/contracts/backend.ts';
 import type { Measurement, Rates } from '#edge/contracts/plan.ts';
-import { EdgeError } from '#edge/core/errors.ts';
+import type { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
 import type { Quarantine } from '#edge/planner/plan-input.ts';
 import { openDatabase, quarantineDatabase, type SqliteDatabase, toEdgeError } from '#edge/storage/sqlite.ts';
@@ -154,34 +154,22 @@ export class CalibrationStore {
     this.#database = undefined;
   }
 
-  /** Another process may have replaced a damaged file that is still open here: so it is opened again before it is put aside. */
   #use<T>(work: (database: SqliteDatabase) => T): T {
-    for (let attempt = 0; ; attempt++) {
+    const { path } = this.#options;
+    for (let isSecondTry = false; ; isSecondTry = true) {
       try {
-        this.#database ??= this.#open();
+        this.#database ??= openDatabase({ path, migrations: CALIBRATION_MIGRATIONS, durability: 'normal' });
         return work(this.#database);
       } catch (cause) {
-        const error = toEdgeError(cause, this.#options.path);
-        if (error.code !== 'E_DATABASE_CORRUPT' || attempt > 1) throw error;
-        this[Symbol.dispose]();
-        if (attempt === 1) this.#putAside(error);
+        const error = toEdgeError(cause, path);
+        if (error.code !== 'E_DATABASE_CORRUPT' || isSecondTry) throw error;
+        this.#putAside(error);
       }
     }
   }
 
-  #open(): SqliteDatabase {
-    const { path } = this.#options;
-    const open = (): SqliteDatabase => openDatabase({ path, migrations: CALIBRATION_MIGRATIONS, durability: 'normal' });
-    try {
-      return open();
-    } catch (error) {
-      if (!EdgeError.is(error, 'E_DATABASE_CORRUPT')) throw error;
-      this.#putAside(error);
-      return open();
-    }
-  }
-
   #putAside(error: EdgeError): void {
+    this[Symbol.dispose]();
     const kept = quarantineDatabase(this.#options.path, Date.now());
     this.#options.log.warn('calibration file was damaged, measuring begins anew', { kept, reason: error.message });
   }

@@ -7,9 +7,8 @@ import { LONG_TOKENS, SHORT_TOKENS } from './workload-encoder.ts';
 
 /** Weight of the newest observation. */
 const WEIGHT = 0.2;
-/** Speed against the measured one, 1 = as measured, outside of which an engine has drifted ... */
+/** Speed against the measured one, 1 = as measured, below which, or above whose inverse, an engine has drifted ... */
 const SLOWEST = 0.6;
-const FASTEST = 1.6;
 /** ... for so long, and in so many observations. */
 const LASTING_MS = 30_000;
 const LEAST_OBSERVATIONS = 10;
@@ -46,7 +45,7 @@ export class DriftDetector {
     if (this.#isOver || !(speed > 0 && speed < Number.POSITIVE_INFINITY)) return false;
     this.#observations++;
     this.#mean += WEIGHT * (Math.log(speed) - this.#mean);
-    if (this.speed >= SLOWEST && this.speed <= FASTEST) {
+    if (Math.abs(this.#mean) <= -Math.log(SLOWEST)) {
       this.#outsideSince = undefined;
       return false;
     }

@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { CallOptions, EngineInfo, LoadSpec } from '#edge/contracts/backend.ts';
 import type { EmbedRequest, EmbedResponse, TokenVectors } from '#edge/contracts/embed.ts';
 import type { GenerateRequest } from '#edge/contracts/generate.ts';
-import type { EngineRef, ReplyPart } from '#edge/contracts/parts.ts';
+import type { EngineRef, ReplyPart, Timings } from '#edge/contracts/parts.ts';
 import type { ScoreRequest, ScoreResponse } from '#edge/contracts/score.ts';
 import { throwIfAborted } from '#edge/core/abort.ts';
 import { EdgeError } from '#edge/core/errors.ts';
@@ -74,12 +74,11 @@ export class FakeSession {
     const rest = stops.flush();
     if (rest) yield { type: 'text-delta', text: rest };
     yield { type: 'text-end' };
-    const totalMs = performance.now() - startedAt;
     yield {
       type: 'response-end',
       finishReason,
       usage: { promptTokens: tokens.length, completionTokens, cachedTokens },
-      timings: { totalMs, queueMs, prefillMs: 0, decodeMs: totalMs - queueMs, ...(firstTokenMs === undefined ? {} : { firstTokenMs }) },
+      timings: timingsOf(performance.now() - startedAt, queueMs, firstTokenMs, completionTokens),
       engine: this.#ref,
     };
   }
@@ -139,6 +138,19 @@ export class FakeSession {
     const length = request.maxTokens === undefined ? ANSWER_WORDS : Math.min(request.maxTokens, this.#info.contextTokens) * 4;
     return piecesOf(`${Array.from({ length }, () => pick(this.#words, random)).join(' ')}.`);
   }
+}
+
+/** The first token counts as the work of reading the prompt, as in a real engine. */
+function timingsOf(totalMs: number, queueMs: number, firstTokenMs: number | undefined, completionTokens: number): Timings {
+  const decodeMs = totalMs - (firstTokenMs ?? totalMs);
+  return {
+    totalMs,
+    queueMs,
+    prefillMs: totalMs - queueMs - decodeMs,
+    decodeMs,
+    ...(firstTokenMs === undefined ? {} : { firstTokenMs }),
+    ...(completionTokens > 1 && decodeMs > 0 ? { tokensPerSecond: ((completionTokens - 1) * 1000) / decodeMs } : {}),
+  };
 }
 
 /** A step of work: faults strike here, and the event loop gets its turn. */
