@@ -18,6 +18,7 @@ import { ModelStore } from '#edge/store/model-store.ts';
 import { deviceName } from '#edge/telemetry/device-name.ts';
 import { Telemetry } from '#edge/telemetry/telemetry.ts';
 import { BotHost } from './bot-host.ts';
+import { CalibrationJob } from './calibration-job.ts';
 import { FleetHost } from './fleet-host.ts';
 import { HomeLease } from './home.ts';
 import { sampleProcesses } from './process-sample.ts';
@@ -59,6 +60,7 @@ export class Device {
   readonly #version: string;
   readonly #home: HomeLease;
   readonly #fleet: FleetHost;
+  readonly #calibrating: CalibrationJob;
   #listener: Listener | undefined;
   #sampling: NodeJS.Timeout | undefined;
 
@@ -90,6 +92,7 @@ export class Device {
     this.calibration = new CalibrationStore({ path: config.paths.calibration, log });
     this.runtime = new EdgeRuntime({ config, store: this.store, calibration: this.calibration, recorder: this.#recorder, log });
     this.bots = new BotHost({ config, runtime: this.runtime, recorder: this.#recorder, log });
+    this.#calibrating = new CalibrationJob({ runtime: this.runtime, store: this.store, log });
     this.#fleet = new FleetHost({ config, recorder: this.#recorder, log }, (mqttUrl) => this.#connectTelemetry(mqttUrl));
   }
 
@@ -126,6 +129,7 @@ export class Device {
     this.#recorder.event({ lane: 'lifecycle', name: 'nearside.device.started', attributes: { 'service.version': this.#version } });
     if (config.telemetry.enabled) this.#startTelemetry(config.telemetry.mqttUrl);
     if (config.agent.start === 'eager') void this.bots.start().catch((error) => this.#log.error('bots did not start', { error }));
+    if (config.runtime.calibration === 'auto') this.#calibrating.start();
     this.#sampling = setInterval(() => this.#sample(), 10_000);
     this.#sampling.unref();
     this.#sample();
@@ -151,6 +155,7 @@ export class Device {
     stack.use(this.calibration);
     stack.use(this.runtime);
     stack.use(this.bots);
+    stack.use(this.#calibrating);
     stack.defer(() => this.#listener?.drain(DRAIN_MS));
   }
 

@@ -38,6 +38,12 @@ const runtime = z
     threads: z.number().int().min(0).default(0).describe('Threads an engine may use; 0 lets the planner choose.'),
     memoryBytes: z.number().int().min(0).default(0).describe('Memory all engines together may use; 0 takes 60 % of what is available.'),
     contextTokens: z.number().int().min(256).default(2048).describe('Context of a generator in tokens.'),
+    calibration: z
+      .enum(['auto', 'off'])
+      .default('auto')
+      .describe(
+        'Whether engines are measured, while the device has nothing else to do, so that the choice rests on numbers of this device.',
+      ),
     idleUnloadMs: z.number().int().min(0).default(600_000).describe('An engine without work for this long is unloaded, in ms; 0 never.'),
     deadlineMs: z.number().int().positive().default(300_000).describe('Longest time one model call may take, in ms.'),
     models: z

@@ -1,4 +1,7 @@
 /** The models of this device behind one port: resolves names, plans, loads on demand, and calls the engine. */
+
+import { buildsFolder, listLocalBuilds } from '#edge/builds/local-builds.ts';
+import { type CalibrateOptions, type CalibrationResult, type CalibrationTarget, calibrate } from '#edge/calibration/calibrate.ts';
 import type { CalibrationStore } from '#edge/calibration/calibration-store.ts';
 import type { Config } from '#edge/config/schema.ts';
 import type { CallOptions, LoadSpec } from '#edge/contracts/backend.ts';
@@ -15,7 +18,8 @@ import type { TensorRequest, TensorResponse } from '#edge/contracts/tensor.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { probeDevice } from '#edge/hardware/device-profile.ts';
-import { makePlan } from '#edge/planner/make-plan.ts';
+import { systemIo } from '#edge/hardware/probe-io.ts';
+import { loadSpecOf, makePlan } from '#edge/planner/make-plan.ts';
 import type { PlanInput, Quarantine } from '#edge/planner/plan-input.ts';
 import { variantOf } from '#edge/store/catalog.ts';
 import type { ModelStore } from '#edge/store/model-store.ts';
@@ -23,7 +27,7 @@ import { EnginePool, type PoolPlanOptions } from './engine-pool.ts';
 import { parseModelName } from './model-name.ts';
 
 export interface EdgeRuntimeDependencies {
-  readonly config: Pick<Config, 'runtime' | 'environment'>;
+  readonly config: Pick<Config, 'runtime' | 'environment' | 'home'>;
   readonly store: ModelStore;
   /** What was measured here and what failed; the caller closes it. */
   readonly calibration: CalibrationStore;
@@ -33,6 +37,12 @@ export interface EdgeRuntimeDependencies {
   readonly probe?: () => Promise<DeviceProfile>;
 }
 
+export interface CalibrateRuntimeOptions
+  extends Pick<CalibrateOptions, 'budgetMs' | 'totalBudgetMs' | 'watchConditions' | 'signal' | 'onProgress'> {
+  /** Ids of the catalog. Defaults to the stored default models. */
+  readonly models?: readonly string[];
+}
+
 /** Memory changes while the device runs; the rest of the profile hardly does. */
 const PROFILE_MAX_AGE_MS = 5000;
 
@@ -40,6 +50,7 @@ export class EdgeRuntime implements RuntimePort {
   readonly #config: EdgeRuntimeDependencies['config'];
   readonly #store: ModelStore;
   readonly #calibration: CalibrationStore;
+  readonly #log: Logger;
   readonly #pool: EnginePool;
   readonly #probe: () => Promise<DeviceProfile>;
   /** Of the last look at the device; every load begins with one. */
@@ -51,6 +62,7 @@ export class EdgeRuntime implements RuntimePort {
     this.#config = config;
     this.#store = store;
     this.#calibration = calibration;
+    this.#log = log;
     this.#probe = dependencies.probe ?? (() => probeDevice());
     this.#pool = new EnginePool({
       plan: (name, options) => this.#planModel(name, options),
@@ -129,7 +141,7 @@ export class EdgeRuntime implements RuntimePort {
       cards: this.#store.catalog.cards,
       stored: this.#store.list(),
       measurements: this.#calibration.measurements(device.fingerprint, nowMs),
-      localBuilds: [],
+      localBuilds: listLocalBuilds(buildsFolder(this.#config.home), this.#log),
       quarantined: this.#calibration.quarantined(device.fingerprint, nowMs),
       nowMs,
       settings: { threads, memoryBytes, contextTokens, ...(preferredModel ? { preferredModel } : {}) },
@@ -145,6 +157,55 @@ export class EdgeRuntime implements RuntimePort {
     const device = await this.#profile.value;
     this.#fingerprint = device.fingerprint;
     return device;
+  }
+
+  /**
+   * Measures the candidates of stored models that lack a measurement, while no engine works, and plans the loaded ones anew. See
+   * {@link calibrate} for what is measured and kept.
+   * @throws EdgeError `E_CANCELLED`, `E_MODEL_UNKNOWN`, and those of the calibration file.
+   */
+  async calibrate(options: CalibrateRuntimeOptions = {}): Promise<CalibrationResult> {
+    const { models = this.#defaultModels(), ...rest } = options;
+    const device = await this.device();
+    const { threads } = this.#config.runtime;
+    const result = await calibrate({
+      ...rest,
+      targets: models.map((model) => this.#calibrationTarget(model)),
+      store: this.#calibration,
+      device,
+      io: systemIo(),
+      environment: this.#config.environment,
+      log: this.#log,
+      whenIdle: () => this.#pool.whenIdle(options.signal),
+      ...(threads > 0 ? { threadCounts: [] } : {}),
+    });
+    if (result.measured.length > 0) await this.#pool.replan();
+    return result;
+  }
+
+  #defaultModels(): readonly string[] {
+    return [...new Set(Object.values(this.#config.runtime.models))].filter((model) => this.#isStored(model));
+  }
+
+  #isStored(model: string): boolean {
+    return this.#store.list().some((stored) => stored.model === model && stored.state === 'verified');
+  }
+
+  #calibrationTarget(model: string): CalibrationTarget {
+    const card = this.#store.catalog.get(model);
+    let input: PlanInput | undefined;
+    return {
+      card,
+      plan: async () => {
+        input = await this.planInput(card.task, { model });
+        return makePlan(input);
+      },
+      specOf: (candidate) => {
+        const stored = this.#store.find(model, candidate.variant);
+        if (!input || !stored) throw new EdgeError('E_MODEL_NOT_STORED', { what: `${candidate.id} is not on this device any more` });
+        return { ...loadSpecOf(candidate, input), stored };
+      },
+    };
   }
 
   /** Plans every loaded model again, after new measurements or a change of the machine. */

@@ -5,6 +5,7 @@ import type { Candidate, Plan } from '#edge/contracts/plan.ts';
 import type { EngineStatus } from '#edge/contracts/runtime.ts';
 import type { Recorder } from '#edge/contracts/telemetry.ts';
 import { orAborted, throwIfAborted } from '#edge/core/abort.ts';
+import { sleep } from '#edge/core/clock.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { Pool } from '#edge/core/pool.ts';
@@ -57,6 +58,7 @@ interface PooledEngine {
   lastUsedAt: number;
 }
 
+const IDLE_POLL_MS = 50;
 /** Crashes of one engine after which the next candidate is tried, when there is one. */
 const CRASHES_BEFORE_FALLBACK = 3;
 
@@ -116,6 +118,12 @@ export class EnginePool {
       this.#loads.set(name, load);
       await orAborted(load, signal, `loading ${name}`);
     }
+  }
+
+  /** Resolves once no engine works and none loads. */
+  async whenIdle(signal?: AbortSignal): Promise<void> {
+    const isBusy = (): boolean => this.#loads.size > 0 || [...this.#engines].some(({ host }) => host.status.active > 0);
+    while (isBusy()) await sleep(IDLE_POLL_MS, signal);
   }
 
   /**

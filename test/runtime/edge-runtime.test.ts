@@ -1,3 +1,6 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { openModelStore } from '#apps/device/device.ts';
 import { CalibrationStore } from '#edge/calibration/calibration-store.ts';
@@ -5,12 +8,25 @@ import { loadConfig } from '#edge/config/load.ts';
 import type { DeviceProfile } from '#edge/contracts/hardware.ts';
 import { silentLogger } from '#edge/core/log.ts';
 import { probeDevice } from '#edge/hardware/device-profile.ts';
+import { makePlan } from '#edge/planner/make-plan.ts';
 import { EdgeRuntime } from '#edge/runtime/edge-runtime.ts';
 import { expectCode } from '#test/support/expect-code.ts';
 
 const MIB = 1024 * 1024;
 const config = loadConfig();
 const machine = await probeDevice();
+
+function runtimeOn(calibration: CalibrationStore): EdgeRuntime {
+  const recorder = { event: () => undefined, observe: () => undefined };
+  return new EdgeRuntime({
+    config,
+    store: openModelStore(config, silentLogger),
+    calibration,
+    recorder,
+    log: silentLogger,
+    probe: async () => machine,
+  });
+}
 
 /** A runtime on this machine with so little memory that one encoder fits, beside another program. */
 function smallRuntime(other = { bytes: 0 }): EdgeRuntime {
@@ -52,4 +68,28 @@ it('answers a caller who is gone already without loading anything', async () => 
     code: 'E_CANCELLED',
   });
   expect(await runtime.listEngines()).toEqual([]);
+});
+
+it('measures the candidates of a model and plans with that', async () => {
+  await using runtime = smallRuntime();
+  const model = 'bge-small-en-v1.5';
+  const before = makePlan(await runtime.planInput('embed', { model }));
+  expect(before.chosen?.measured).toBe(null);
+  // Other tests share the cores: what they do to the numbers is no matter here.
+  const watchConditions = async () => ({ disturbance: async () => undefined });
+  const { measured } = await runtime.calibrate({ models: [model], budgetMs: 100, watchConditions });
+  const after = makePlan(await runtime.planInput('embed', { model }));
+  expect(after.chosen?.measured).toEqual(measured.find(({ threads }) => threads === after.chosen?.threads));
+  expect(after.because).toContain('measured');
+});
+
+it('leaves out what failed, also after a restart', async () => {
+  const path = join(mkdtempSync(join(tmpdir(), 'nearside-runtime-')), 'calibration.db');
+  const open = () => new CalibrationStore({ path, log: silentLogger });
+  using first = open();
+  const [candidate] = makePlan(await runtimeOn(first).planInput('embed')).candidates;
+  first.quarantine(candidate?.id ?? '', 'crashed with SIGILL', machine.fingerprint, Date.now());
+  using second = open();
+  const again = makePlan(await runtimeOn(second).planInput('embed')).candidates.find(({ id }) => id === candidate?.id);
+  expect(again?.reasons).toMatchObject([{ code: 'quarantined', detail: expect.stringContaining('SIGILL') }]);
 });

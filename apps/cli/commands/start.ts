@@ -26,7 +26,7 @@ export const start = action(
     say('');
     say(`  ${paint('bold', `Nearside is ready at ${url}`, process.stderr)}  (${Math.round(performance.now() - startedAt)} ms)`);
     say(`  chat      ${url}/`);
-    const models = ['bot/qa', 'bot/recommend', 'bot/support', ...device.store.list().map((stored) => stored.model)];
+    const models = ['bot/qa', 'bot/recommend', 'bot/support', ...new Set(device.store.list().map((stored) => stored.model))];
     say(`  OpenAI    ${url}/v1   models: ${models.join(', ')}`);
     say(`  home      ${config.home}`);
     say('  Ctrl-C stops it.');
