@@ -21,6 +21,7 @@ export function requireProvider(provider: string, available: readonly string[]):
     throw new EdgeError('E_UNSUPPORTED', {
       what: `the onnx backend has no execution provider "${provider}"`,
       expected: `one of ${Object.keys(PROVIDERS).join(', ')}`,
+      details: { rejection: 'no-binary' },
     });
   }
   if (available.includes(provider)) return;
@@ -29,7 +30,7 @@ export function requireProvider(provider: string, available: readonly string[]):
     expected: needs,
     found: `only ${available.join(', ')}`,
     hint: 'Use provider "cpu", or a device that has what is expected.',
-    details: { provider, available },
+    details: { rejection: 'no-binary', provider, available },
   });
 }
 
@@ -44,6 +45,7 @@ export function requireStaticShapes(provider: string, inputs: readonly TensorSpe
     what: 'execution provider "coreml" needs fixed input shapes',
     found: `input "${free.name}" of shape [${free.shape.join(', ')}]`,
     hint: 'Use a static-shape variant of the model, or provider "cpu".',
+    details: { rejection: 'dynamic-shape-on-ane' },
   });
 }
 
@@ -57,5 +59,6 @@ export function providerFailure(provider: string, message: string): EdgeError | 
     expected: PROVIDERS[provider] ?? 'a known provider',
     found: message.split('\n')[0] ?? '',
     hint: 'Install what is expected, or use provider "cpu".',
+    details: { rejection: /shared library/.test(message) ? 'lib-missing' : 'driver-missing' },
   });
 }
