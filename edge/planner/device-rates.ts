@@ -1,6 +1,7 @@
 import type { BackendId } from '#edge/contracts/backend.ts';
 import type { DeviceProfile } from '#edge/contracts/hardware.ts';
 import type { ModelVariant } from '#edge/contracts/model.ts';
+import { isOnCpu, packagedProvider } from './binaries.ts';
 
 /** Peak GB/s (10^9 bytes) of a memory, by a name that a board, CPU or GPU bears. */
 interface BandwidthRow {
@@ -42,7 +43,7 @@ const ASSUMED_MAIN: Readonly<Record<DeviceProfile['cpu']['architecture'], number
 const ASSUMED_VIDEO = 250;
 
 function memoryBandwidth(device: DeviceProfile, provider: string): number {
-  const gpu = device.accelerators.find(({ kind, unified }) => kind === provider && !unified);
+  const gpu = device.accelerators.find(({ kind, unified }) => kind === packagedProvider(provider) && !unified);
   if (gpu) return lookUp(VIDEO_MEMORY, gpu.name) ?? ASSUMED_VIDEO;
   return lookUp(MAIN_MEMORY, `${device.board.name} ${device.cpu.model}`) ?? ASSUMED_MAIN[device.cpu.architecture];
 }
@@ -55,32 +56,40 @@ interface CoreRow {
 }
 
 /**
- * The row of x64 with AVX2 is fitted to SmolLM2 Q4_1 on one and two Zen cores (78 and 124 tokens/s); the others are assumed
- * by clock, vector width and published decode speeds.
+ * The row of x64 with AVX2 is fitted to SmolLM2 on Zen cores (Q4_1 with one and two: 78 and 124 tokens/s; Q8_0 128, Q4_0 179,
+ * BF16 96 with two); the others are assumed by clock, vector width and published decode speeds.
  */
 const DECODE_CORES = {
-  apple: { efficiency: 0.5, perCore: 30, layerMicroseconds: 60 },
-  avx2: { efficiency: 0.7, perCore: 15, layerMicroseconds: 110 },
-  sse: { efficiency: 0.7, perCore: 1.5, layerMicroseconds: 300 },
-  dotprod: { efficiency: 0.4, perCore: 6, layerMicroseconds: 200 },
-  plain: { efficiency: 0.4, perCore: 3, layerMicroseconds: 400 },
+  apple: { efficiency: 0.5, perCore: 48, layerMicroseconds: 60 },
+  avx2: { efficiency: 0.7, perCore: 24, layerMicroseconds: 110 },
+  sse: { efficiency: 0.7, perCore: 2.4, layerMicroseconds: 300 },
+  dotprod: { efficiency: 0.4, perCore: 9.5, layerMicroseconds: 200 },
+  plain: { efficiency: 0.4, perCore: 4.8, layerMicroseconds: 400 },
 } as const satisfies Readonly<Record<string, CoreRow>>;
 
 /** Share of a GPU's memory bandwidth that decoding reaches, and microseconds to launch the kernels of a layer (assumed). */
 const GPU_EFFICIENCY: Readonly<Record<string, number>> = { metal: 0.6, cuda: 0.6, vulkan: 0.4 };
 const GPU_LAYER_MICROSECONDS = 40;
 
+/** What the speed of matrix products depends on. */
+export interface MatrixWork {
+  readonly variant: ModelVariant;
+  readonly backend: BackendId;
+  readonly provider: string;
+  readonly threads: number;
+}
+
 /** GB/s at which weights are really read while decoding: the roofline `efficiency * min(memory, threads * one core)`. */
-export function decodeBandwidth(device: DeviceProfile, provider: string, threads: number): number {
+export function decodeBandwidth(device: DeviceProfile, { variant, provider, threads }: MatrixWork): number {
   const memory = memoryBandwidth(device, provider);
-  if (provider !== 'cpu') return memory * (GPU_EFFICIENCY[provider] ?? 0.4);
+  if (!isOnCpu(provider)) return memory * (GPU_EFFICIENCY[packagedProvider(provider)] ?? 0.4);
   const { efficiency, perCore } = coreOf(device);
-  return efficiency * Math.min(memory, threads * perCore);
+  return efficiency * Math.min(memory, threads * perCore * kernelOf(variant).decode);
 }
 
 /** Seconds of a decode step that do not depend on the size of the weights: barriers between threads, or kernel launches. */
 export function stepOverheadSeconds(device: DeviceProfile, provider: string, layers: number): number {
-  return layers * 1e-6 * (provider === 'cpu' ? coreOf(device).layerMicroseconds : GPU_LAYER_MICROSECONDS);
+  return layers * 1e-6 * (isOnCpu(provider) ? coreOf(device).layerMicroseconds : GPU_LAYER_MICROSECONDS);
 }
 
 function coreOf({ cpu, board }: DeviceProfile): CoreRow {
@@ -115,45 +124,66 @@ const CORE_COMPUTE: Readonly<Record<'x64' | 'arm64', readonly ComputeRow[]>> = {
 };
 const LEAST_COMPUTE: ComputeRow = { flag: '', int8: 7, float: 5 };
 
-/** Share of ONNX Runtime's rate on the same encoder (measured at 128 tokens: 16.2, 20.1 and 51 ms). */
-const ENGINE_SHARE: Readonly<Partial<Record<BackendId, number>>> = { onnx: 1, tflite: 0.8, llama: 0.35 };
+/**
+ * Share of ONNX Runtime's rate that an engine reaches. Int8 from e5-small-v2 at 128 tokens (16.2, 17 and 45 ms); LiteRT's
+ * float from a picture's convolutions (hand landmarks, 5 ms); llama.cpp's float is assumed.
+ */
+const ENGINE_SHARE: Readonly<Partial<Record<BackendId, { readonly int8: number; readonly float: number }>>> = {
+  tflite: { int8: 0.9, float: 0.5 },
+  llama: { int8: 0.35, float: 1 },
+};
+const WHOLE_SHARE = { int8: 1, float: 1 };
+
+/** WebAssembly against the native LiteRT: 3.4 to 4.5 times as slow with threads and 128-bit vectors. */
+const WASM_SHARE = 0.25;
+
+/** Speed of a quantisation's kernels as a share of those of Q8_0. */
+interface KernelRow {
+  readonly pattern: RegExp;
+  readonly prompt: number;
+  readonly decode: number;
+}
 
 /**
- * Share of llama.cpp's own Q8_0 kernels, by the quantisation's name; the first match counts. Measured on prompts of
- * 512 tokens: Q4_1 300, Q8_0 544, Q4_0 (repacked when loaded) 743 tokens/s; the others are assumed.
+ * Kernels of llama.cpp by the quantisation's name; the first match counts. Measured on prompts of 512 tokens and on decoding:
+ * Q4_1 300 and 124, Q8_0 544 and 128, Q4_0 (repacked when loaded) 743 and 179 tokens/s; the others are assumed.
  */
-const LLAMA_KERNELS: readonly { readonly pattern: RegExp; readonly share: number }[] = [
-  { pattern: /^(Q4_0|IQ4_NL)/i, share: 1.35 },
-  { pattern: /^(Q4_1|Q5_|IQ)/i, share: 0.55 },
-  { pattern: /^Q\d_K/i, share: 0.8 },
+const LLAMA_KERNELS: readonly KernelRow[] = [
+  { pattern: /^(Q4_0|IQ4_NL)/i, prompt: 1.35, decode: 1 },
+  { pattern: /^(Q4_1|Q5_|IQ)/i, prompt: 0.55, decode: 0.63 },
+  { pattern: /^Q\d_K/i, prompt: 0.7, decode: 0.65 },
 ];
+const FULL_SPEED = { prompt: 1, decode: 1 };
 
-const GPU_COMPUTE = 2000;
-
-/** What a matrix rate depends on. */
-export interface MatrixWork {
-  readonly variant: ModelVariant;
-  readonly backend: BackendId;
-  readonly provider: string;
-  readonly threads: number;
+function kernelOf({ format, quantisation }: ModelVariant): Pick<KernelRow, 'prompt' | 'decode'> {
+  return (format === 'gguf' && LLAMA_KERNELS.find(({ pattern }) => pattern.test(quantisation))) || FULL_SPEED;
 }
+
+/** 10^9 operations a second that a GPU or a Neural Engine reaches on small models (assumed). */
+const ACCELERATOR_COMPUTE = 2000;
 
 /** 10^9 operations a second that matrix products of many tokens reach. */
 export function matrixRate(device: DeviceProfile, { variant, backend, provider, threads }: MatrixWork): number {
-  if (provider !== 'cpu') return GPU_COMPUTE;
+  if (!isOnCpu(provider)) return ACCELERATOR_COMPUTE;
   const { architecture, flags } = device.cpu;
   const rows = architecture === 'x64' || architecture === 'arm64' ? CORE_COMPUTE[architecture] : [];
   const row = rows.find(({ flag }) => flags.includes(flag)) ?? LEAST_COMPUTE;
-  const kernels = backend === 'llama' ? (LLAMA_KERNELS.find(({ pattern }) => pattern.test(variant.quantisation))?.share ?? 1) : 1;
-  return threads * (variant.bitsPerWeight < 12 ? row.int8 : row.float) * (ENGINE_SHARE[backend] ?? 1) * kernels;
+  const kind = variant.bitsPerWeight < 12 ? 'int8' : 'float';
+  const share = (ENGINE_SHARE[backend] ?? WHOLE_SHARE)[kind] * (provider === 'wasm' ? WASM_SHARE : 1);
+  return threads * row[kind] * share * kernelOf(variant).prompt;
 }
 
-/** Milliseconds that every call of an encoder takes besides its arithmetic, on the machine of the VNNI row. */
-const CALL_MILLISECONDS: Readonly<Partial<Record<BackendId, number>>> = { onnx: 1.3, tflite: 0.2, llama: 6 };
+/** Milliseconds that a call of a graph takes besides its arithmetic: to the engine's process and back, and for each layer. */
+const CALL_MILLISECONDS = 0.3;
+const LAYER_MILLISECONDS: Readonly<Partial<Record<BackendId, number>>> = { onnx: 0.12, tflite: 0.1, llama: 0.35 };
 
-/** Seconds that a call of an encoder takes besides its arithmetic. */
-export function callOverheadSeconds(_device: DeviceProfile, { backend }: MatrixWork): number {
-  return (CALL_MILLISECONDS[backend] ?? 1) * 1e-3;
+/**
+ * Seconds that a call of an encoder or a graph takes besides its arithmetic. Fitted to texts of 16 and 128 tokens on cores
+ * with AVX-512 VNNI; in proportion to the overhead of a decode step elsewhere.
+ */
+export function callOverheadSeconds(device: DeviceProfile, backend: BackendId, layers: number): number {
+  const slowness = coreOf(device).layerMicroseconds / DECODE_CORES.avx2.layerMicroseconds;
+  return 1e-3 * slowness * (CALL_MILLISECONDS + layers * (LAYER_MILLISECONDS[backend] ?? 0.1));
 }
 
 function lookUp(rows: readonly BandwidthRow[], name: string): number | undefined {

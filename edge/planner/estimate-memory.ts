@@ -1,20 +1,24 @@
 import type { BackendId } from '#edge/contracts/backend.ts';
 import type { ModelCard, ModelVariant } from '#edge/contracts/model.ts';
 import type { MemoryEstimate } from '#edge/contracts/plan.ts';
+import { packagedProvider } from './binaries.ts';
 
 const MIB = 1024 * 1024;
 
 /** llama.cpp pads a sequence's cache to this many tokens. */
 const CACHE_PADDING = 256;
 
-/** Tokens that llama.cpp evaluates at once. */
-const MICRO_BATCH = 512;
+/** Tokens that are evaluated at once; encoders are planned for texts of this length, the longest that the API takes. */
+const LONGEST_BATCH = 512;
 
-/** Resident size of an engine child (bare Node.js 44 MiB) with the native library in it. */
+/**
+ * Resident size of an engine child with its native library and a small model's graph, without what the model adds below:
+ * Node.js alone takes 44 to 62 MiB, with the system's page cache.
+ */
 const RUNTIME_BYTES: Readonly<Record<BackendId, number>> = {
-  llama: 60 * MIB,
-  onnx: 96 * MIB,
-  tflite: 64 * MIB,
+  llama: 145 * MIB,
+  onnx: 112 * MIB,
+  tflite: 92 * MIB,
   remote: 60 * MIB,
   fake: 50 * MIB,
 };
@@ -22,7 +26,13 @@ const RUNTIME_BYTES: Readonly<Record<BackendId, number>> = {
 /** A CUDA context with cuBLAS; 200 to 600 MiB by driver and GPU. */
 const CUDA_CONTEXT_BYTES = 300 * MIB;
 
-/** Vocabulary sizes as published in the models' configurations; the file's own header is exact but needs the file. */
+/** What one entry of the vocabulary takes: GGUF's tables twice, for the library and its binding, or a `tokenizer.json`. */
+const VOCABULARY_ENTRY_BYTES = { gguf: 570, json: 400 } as const;
+
+/** Activations of a graph of which nothing but its weights is known: a picture of 224 x 224 and its feature maps. */
+const UNKNOWN_ACTIVATION_BYTES = 22 * MIB;
+
+/** Vocabulary sizes as published in the models' configurations, for cards that do not tell theirs. */
 const VOCABULARY_BY_FAMILY: Readonly<Record<string, number>> = {
   smollm: 49_152,
   llama: 128_256,
@@ -44,18 +54,29 @@ export interface MemoryQuestion {
   readonly sequences: number;
 }
 
-/** Bytes that one loaded variant takes, by formula; nothing is read. */
+/**
+ * Bytes that one loaded variant takes at most, by formula; nothing is read. Constants are fitted to resident sizes of engine
+ * children after texts of full length (`test/planner/memory.test.ts` has them), which the formula meets within 15 %.
+ */
 export function estimateMemory(question: MemoryQuestion): MemoryEstimate {
   const weightsBytes = weightsOf(question.variant);
   const kvBytes = question.backend === 'llama' ? cacheBytes(question) : 0;
-  const computeBytes = question.backend === 'llama' ? llamaComputeBytes(question) : graphBytes(question, weightsBytes);
-  const runtimeBytes = RUNTIME_BYTES[question.backend] + (question.provider === 'cuda' ? CUDA_CONTEXT_BYTES : 0);
+  const computeBytes = Math.ceil(question.backend === 'llama' ? llamaBytes(question) : graphBytes(question, weightsBytes));
+  const runtimeBytes = RUNTIME_BYTES[question.backend] + (packagedProvider(question.provider) === 'cuda' ? CUDA_CONTEXT_BYTES : 0);
   return { weightsBytes, kvBytes, computeBytes, runtimeBytes, totalBytes: weightsBytes + kvBytes + computeBytes + runtimeBytes };
 }
 
 /** Bytes of the files that hold weights. */
 export function weightsOf(variant: ModelVariant): number {
   return variant.files.filter(({ role }) => role === 'weights').reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/** Entries of a model's vocabulary; 0 for a model of no text. */
+export function vocabularyOf({ architecture, family, task }: ModelCard): number {
+  if (architecture.vocabularySize !== undefined) return architecture.vocabularySize;
+  if (task === 'tensor') return 0;
+  const name = family.toLowerCase();
+  return Object.entries(VOCABULARY_BY_FAMILY).find(([prefix]) => name.startsWith(prefix))?.[1] ?? USUAL_VOCABULARY;
 }
 
 /** Largest context, in tokens, with which the variant takes at most `budgetBytes`; undefined when not even the least one fits. */
@@ -74,31 +95,38 @@ function cacheBytes({ card, contextTokens, sequences }: MemoryQuestion): number 
 }
 
 /**
- * llama.cpp's compute buffer: `4 * n_ubatch * (n_vocab + 2 * n_ff + 6 * n_embd)`, with the feed-forward width taken as
- * four times the hidden size. An encoder has no output layer over the vocabulary.
+ * llama.cpp: the vocabulary, and a compute buffer of `4 * n_ubatch * (2 * n_ff + 6 * n_embd)`. A generator gives scores of
+ * the vocabulary for its last token alone. An encoder holds them for every token, and the attention scores twice, for
+ * encoders run without flash attention.
  */
-function llamaComputeBytes({ card, contextTokens }: MemoryQuestion): number {
-  const { hiddenSize, kvBytesPerToken } = card.architecture;
-  const batch = Math.min(MICRO_BATCH, contextTokens);
-  const vocabulary = kvBytesPerToken > 0 ? vocabularyOf(card.family) : 0;
-  return 4 * batch * (vocabulary + 8 * hiddenSize + 6 * hiddenSize);
-}
-
-/** Entries of a family's vocabulary. */
-export function vocabularyOf(family: string): number {
-  const name = family.toLowerCase();
-  return Object.entries(VOCABULARY_BY_FAMILY).find(([prefix]) => name.startsWith(prefix))?.[1] ?? USUAL_VOCABULARY;
+function llamaBytes({ card, contextTokens }: MemoryQuestion): number {
+  const vocabulary = vocabularyOf(card);
+  const batch = Math.min(LONGEST_BATCH, contextTokens);
+  const encoder = card.task === 'generate' ? 0 : 4 * batch * vocabulary + 2 * attentionBytes(card, batch);
+  const perToken = 2 * feedForwardOf(card) + 6 * card.architecture.hiddenSize;
+  return vocabulary * VOCABULARY_ENTRY_BYTES.gguf + 4 * batch * perToken + encoder;
 }
 
 /**
- * ONNX and TFLite: weights are held a second time in the layout of the kernels; activations are the feed-forward layer
- * and the attention scores of one text of full length, input and output at four bytes, in an arena that grows by doubling.
- * Checked: e5-small-v2 int8 takes 241 MiB resident after texts of 512 tokens, the formula says 223.
+ * ONNX and TFLite hold the tokenizer and the activations of one text of full length: feed-forward layer and attention
+ * scores, input and output. ONNX Runtime keeps weights a second time in the layout of its kernels, and an arena that grows
+ * by doubling; TFLite plans its arena to the byte and packs the weights of a file that stays mapped.
  */
-function graphBytes({ card }: MemoryQuestion, weightsBytes: number): number {
-  const { hiddenSize } = card.architecture;
-  const tokens = Math.min(card.contextTokens, MICRO_BATCH);
-  const attentionHeads = Math.ceil(hiddenSize / 32);
-  const activationBytes = 2 * 4 * (tokens * 4 * hiddenSize + attentionHeads * tokens * tokens);
-  return weightsBytes + 2 * activationBytes;
+function graphBytes({ card, backend }: MemoryQuestion, weightsBytes: number): number {
+  const packedBytes = backend === 'onnx' ? weightsBytes : 0;
+  if (card.architecture.hiddenSize === 0) return packedBytes + UNKNOWN_ACTIVATION_BYTES;
+  const tokens = Math.min(card.contextTokens, LONGEST_BATCH);
+  const activationBytes = 2 * (4 * tokens * feedForwardOf(card) + attentionBytes(card, tokens));
+  const arenaBytes = backend === 'onnx' ? 2 * activationBytes : activationBytes;
+  return packedBytes + arenaBytes + vocabularyOf(card) * VOCABULARY_ENTRY_BYTES.json;
+}
+
+/** Scores of every pair of tokens in one layer. */
+function attentionBytes({ architecture }: ModelCard, tokens: number): number {
+  const heads = architecture.attentionHeads ?? Math.ceil(architecture.hiddenSize / 32);
+  return 4 * heads * tokens * tokens;
+}
+
+function feedForwardOf({ architecture }: ModelCard): number {
+  return architecture.feedForwardSize ?? 4 * architecture.hiddenSize;
 }

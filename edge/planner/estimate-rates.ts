@@ -1,5 +1,6 @@
 import type { CandidateEstimate, Measurement } from '#edge/contracts/plan.ts';
 import { type Estimate, type RateName, type Rates, TASK_RATES, TYPICAL_CALL } from '#edge/contracts/plan.ts';
+import { packagedProvider } from './binaries.ts';
 import { measurementOf, validMeasurements, type Way, wayOf } from './measurements.ts';
 import type { PlanInput } from './plan-input.ts';
 import { predictRates } from './predict-rates.ts';
@@ -39,16 +40,30 @@ function callSecondsOf(rates: readonly (readonly [RateName, Estimate])[], call: 
   return estimateOf(seconds, weakest);
 }
 
-/** Measured / predicted of the nearest relative that has the rate: the same model first, then the latest. */
+/**
+ * Measured / predicted of the nearest relative that has the rate: the same provider before the packaged one of a local
+ * build, then the same model, then the same variant, then the latest.
+ */
 function learnedRatio(name: RateName, way: Way, input: PlanInput): number | undefined {
   const relatives = validMeasurements(input).flatMap((measurement) => {
     const rate = measurement.rates[name];
-    if (rate === undefined || measurement.backend !== way.backend || measurement.provider !== way.provider) return [];
+    if (rate === undefined || measurement.backend !== way.backend || !isKin(measurement.provider, way.provider)) return [];
     const relative = wayOf(measurement, input);
     const predicted = relative && predictRates(relative, input.device).get(name);
-    return relative && predicted ? [{ ratio: rate / predicted, relative }] : [];
+    return relative && predicted ? [{ ratio: rate / predicted, nearness: nearnessOf(relative, way) }] : [];
   });
-  return (relatives.find(({ relative }) => relative.card.id === way.card.id) ?? relatives[0])?.ratio;
+  return relatives.toSorted((a, b) => b.nearness - a.nearness)[0]?.ratio;
+}
+
+function isKin(a: string, b: string): boolean {
+  return packagedProvider(a) === packagedProvider(b);
+}
+
+function nearnessOf(relative: Way, way: Way): number {
+  const isSameModel = relative.card.id === way.card.id;
+  return (
+    4 * Number(relative.provider === way.provider) + 2 * Number(isSameModel) + Number(isSameModel && relative.variant.id === way.variant.id)
+  );
 }
 
 /** Four digits are more than any of the sources is worth. */

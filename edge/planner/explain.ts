@@ -1,44 +1,27 @@
-import type { Candidate, Plan } from '#edge/contracts/plan.ts';
+import type { Candidate, RejectionCode } from '#edge/contracts/plan.ts';
 import { formatBytes } from '#edge/core/format.ts';
-import { ENGINE_BINARIES } from './binaries.ts';
-import { decidingCriterion } from './choose.ts';
-import { decodeBandwidth, stepOverheadSeconds } from './device-rates.ts';
+import { ENGINE_BINARIES, isOnCpu } from './binaries.ts';
+import { decidingCriterion, SWITCH_GAIN } from './choose.ts';
+import { CRITERIA, difference, isMeasuredOrUsual } from './criteria.ts';
+import { decodeBandwidth, matrixRate } from './device-rates.ts';
+import { formatNumber, formatRates } from './format-rates.ts';
 import type { PlanInput } from './plan-input.ts';
-import { bytesPerToken } from './predict-rates.ts';
 
 const MOST_REJECTIONS = 3;
 
-/** The plan in one sentence: what runs, why, what it needs, how fast it will be, and what stands against better hardware. */
+/**
+ * The plan in one sentence: what runs, why it and not the next one, what it needs, how fast it is and how that is known, and
+ * what stands against better hardware.
+ */
 export function explainChoice(ranked: readonly Candidate[], budgetBytes: number, input: PlanInput): string {
   const chosen = ranked.find(({ reasons }) => reasons.length === 0);
   if (!chosen) return explainNothing(ranked, input);
   const threads = chosen.threads === 1 ? '1 thread' : `${chosen.threads} threads`;
   const what = `${chosen.model} (${chosen.variant}) runs on ${labelOf(chosen)} with ${threads}`;
+  const why = [...whyModel(chosen, ranked, input), ...whyFirst(chosen, ranked, input)].join(', and ');
   const need = `needs ${formatBytes(chosen.estimate.memory.totalBytes)} of ${formatBytes(budgetBytes)}`;
   const caveat = isVerified(chosen, input) ? '' : ' (this project has not run on such hardware yet)';
-  const rejections = explainAlternatives(chosen, ranked);
-  return `${what}: ${whyChosen(chosen, ranked, input)}, ${need} and should reach ${describeSpeed(chosen, input)}${caveat}${rejections}.`;
-}
-
-/** A table for people, one line a candidate, columns aligned. */
-export function planTable(plan: Plan): readonly string[] {
-  const header = ['', 'candidate', 'memory', 'rates a second', 'a call', 'quality', 'reasons'];
-  const rows = plan.candidates.map((candidate) => [
-    markOf(candidate, plan),
-    candidate.id,
-    formatBytes(candidate.estimate.memory.totalBytes),
-    describeRates(candidate),
-    `${formatSeconds(candidate.estimate.callSeconds.value)} ${candidate.estimate.callSeconds.source}`,
-    candidate.quality.toFixed(2),
-    candidate.reasons.map(({ code, detail }) => `${code}: ${detail}`).join('; '),
-  ]);
-  const widths = header.map((_, column) => Math.max(...[header, ...rows].map((row) => row[column]?.length ?? 0)));
-  return [header, ...rows].map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
+  return `${what}: ${why}; it ${need} and ${describeSpeed(chosen, input)}${caveat}${explainRejections(chosen, ranked)}.`;
 }
 
 function explainNothing(ranked: readonly Candidate[], input: PlanInput): string {
@@ -51,76 +34,83 @@ function explainNothing(ranked: readonly Candidate[], input: PlanInput): string 
   return `Nothing can serve ${input.task} here: ${nearest.join('; ')}${more}.`;
 }
 
-function whyChosen(chosen: Candidate, ranked: readonly Candidate[], input: PlanInput): string {
-  const { preferredModel } = input.settings;
-  if (input.model !== undefined) return 'it is the model that was asked for';
-  if (chosen.model === preferredModel) return `it is the default model for ${input.task}`;
-  const preferred = ranked.find(({ model }) => model === preferredModel);
-  if (preferred) return `the default model ${preferredModel} cannot run (${preferred.reasons[0]?.detail})`;
-  const next = ranked.find(({ reasons, id }) => reasons.length === 0 && id !== chosen.id);
-  if (!next) return 'it is the only one that can run';
-  return `it comes before ${next.id} by ${decidingCriterion(chosen, next, input) ?? 'name only'}`;
+/** Why this model, where the user or the settings had a wish. */
+function whyModel(chosen: Candidate, ranked: readonly Candidate[], { model, task, settings }: PlanInput): readonly string[] {
+  if (model !== undefined) return ['it is the model that was asked for'];
+  if (chosen.model === settings.preferredModel) return [`it is the default model for ${task}`];
+  const preferred = ranked.find((candidate) => candidate.model === settings.preferredModel);
+  return preferred ? [`the default model ${settings.preferredModel} cannot run (${preferred.reasons[0]?.detail})`] : [];
+}
+
+/** What put it before the next one that may run without being measured first. */
+function whyFirst(chosen: Candidate, ranked: readonly Candidate[], input: PlanInput): readonly string[] {
+  const others = ranked.filter(({ reasons, id }) => reasons.length === 0 && id !== chosen.id);
+  if (others.length === 0) return ['it is the only one that can run'];
+  const next = others.find((candidate) => isMeasuredOrUsual(candidate, input) || !isMeasuredOrUsual(chosen, input));
+  if (!next) return ['every other way to run it is yet to be measured here'];
+  const criterion = decidingCriterion(chosen, next, input);
+  if (criterion === undefined) return [`its name comes before ${next.id}, which is its equal`];
+  if (difference(criterion, chosen, next, input) < 0) {
+    const least = `${SWITCH_GAIN * 100} %`;
+    return [
+      `it serves now, and ${next.id}, first by ${criterion}, would save only ${formatGain(chosen, next)} of a call (a change takes ${least})`,
+    ];
+  }
+  // The wish for a model was told already.
+  return criterion === 'preferred model' ? [] : [`it ${CRITERIA[criterion].tell(chosen, next)}`];
+}
+
+function formatGain(chosen: Candidate, next: Candidate): string {
+  const gain = 1 - next.estimate.callSeconds.value / chosen.estimate.callSeconds.value;
+  return `${Math.round(100 * Math.max(0, gain))} %`;
 }
 
 function describeSpeed(chosen: Candidate, input: PlanInput): string {
-  const { callSeconds } = chosen.estimate;
-  const number = `${formatSeconds(callSeconds.value)} a call (${describeRates(chosen)} a second)`;
-  if (callSeconds.source === 'measured') return `${number}, as measured here`;
-  if (callSeconds.source === 'extrapolated') return `${number}, extrapolated from another measurement of ${labelOf(chosen)} here`;
-  const card = input.cards.find(({ id }) => id === chosen.model);
-  const variant = card?.variants.find(({ id }) => id === chosen.variant);
-  if (card?.task !== 'generate' || !variant) return `${number}, predicted from the instruction set`;
-  const rate = decodeBandwidth(input.device, chosen.provider, chosen.threads);
-  const overheadMs = 1000 * stepOverheadSeconds(input.device, chosen.provider, card.architecture.layers);
-  const read = `reading ${formatBytes(bytesPerToken(card, variant))} a token at ${formatNumber(rate)} GB/s`;
-  return `${number}, predicted from ${read} and ${overheadMs.toFixed(1)} ms besides`;
+  const { source } = chosen.estimate.callSeconds;
+  const rates = formatRates(chosen);
+  if (chosen.measured && source === 'measured') {
+    return `does ${rates}, measured here on ${new Date(chosen.measured.atMs).toISOString().slice(0, 10)}`;
+  }
+  if (source === 'extrapolated') return `should do ${rates}, extrapolated from what ${labelOf(chosen)} did here`;
+  return `should do ${rates}, predicted from ${describeHardware(chosen, input)}`;
 }
 
-function describeRates({ estimate }: Candidate): string {
-  return Object.entries(estimate.rates)
-    .map(([name, { value }]) => `${name} ${formatNumber(value)}`)
-    .join(', ');
+/** The two numbers that a prediction rests on. */
+function describeHardware({ model, variant: name, ...run }: Candidate, { cards, device }: PlanInput): string {
+  const variant = cards.find(({ id }) => id === model)?.variants.find(({ id }) => id === name);
+  if (!variant) return 'its hardware';
+  const work = { ...run, variant };
+  return `${formatNumber(decodeBandwidth(device, work))} GB/s of memory and ${formatNumber(matrixRate(device, work))} billion operations a second`;
 }
 
-/** Why the same file does not run on the other providers of its engine; missing hardware is told in one clause. */
-function explainAlternatives(chosen: Candidate, ranked: readonly Candidate[]): string {
-  const rejected = ranked.filter(
-    ({ model, variant, backend, provider, reasons }) =>
-      model === chosen.model &&
-      variant === chosen.variant &&
-      backend === chosen.backend &&
-      provider !== chosen.provider &&
-      reasons.length > 0,
+/** Rejections that say nothing about this device, or that the user asked for. */
+const UNREMARKABLE: readonly RejectionCode[] = ['driver-missing', 'not-downloaded', 'user-excluded', 'format-mismatch'];
+
+/** Why the same model does not run on other engines and providers; missing hardware is told in one clause. */
+function explainRejections(chosen: Candidate, ranked: readonly Candidate[]): string {
+  const others = ranked.filter(({ model, reasons }) => model === chosen.model && reasons.length > 0);
+  const remarkable = others.filter(({ reasons }) => reasons.every(({ code }) => !UNREMARKABLE.includes(code)));
+  const blocked = new Map(
+    remarkable.map((candidate) => [labelOf(candidate), candidate.reasons[0]?.detail]).reverse() as [string, string][],
   );
-  const isAbsent = ({ reasons }: Candidate): boolean => reasons.some(({ code }) => code === 'driver-missing');
-  const absent = rejected.filter(isAbsent).map(({ provider }) => provider);
-  const blocked = rejected.filter((candidate) => !isAbsent(candidate));
+  const absent = new Set(
+    others.filter(({ reasons }) => reasons.some(({ code }) => code === 'driver-missing')).map(({ provider }) => provider),
+  );
   return [
-    ...blocked.map(({ provider, reasons }) => `; ${provider} is out because ${reasons[0]?.detail}`),
-    ...(absent.length > 0 ? [`; no hardware for ${absent.toSorted().join(' or ')} was found`] : []),
+    ...[...blocked]
+      .reverse()
+      .slice(0, MOST_REJECTIONS)
+      .map(([label, detail]) => `; ${label} is out because ${detail}`),
+    ...(absent.size > 0 ? [`; no hardware for ${[...absent].toSorted().join(' or ')} was found`] : []),
   ].join('');
 }
 
 /** What this project has run so far is the CPU of Linux on x64; the rest follows documentation. */
-function isVerified(chosen: Candidate, { device }: PlanInput): boolean {
-  return chosen.provider === 'cpu' && device.platform === 'linux' && device.cpu.architecture === 'x64';
+function isVerified({ provider }: Candidate, { device }: PlanInput): boolean {
+  return isOnCpu(provider) && device.platform === 'linux' && device.cpu.architecture === 'x64';
 }
 
 function labelOf({ backend, provider }: Candidate): string {
   const name = ENGINE_BINARIES[backend]?.label ?? backend;
   return `${name} on ${provider === 'cpu' ? 'the CPU' : provider}`;
-}
-
-function markOf(candidate: Candidate, plan: Plan): string {
-  if (candidate.id === plan.chosen?.id) return '>';
-  const place = plan.fallbacks.indexOf(candidate.id);
-  return place < 0 ? '-' : `${place + 1}`;
-}
-
-function formatNumber(value: number): string {
-  return value >= 10 ? `${Math.round(value)}` : value.toFixed(1);
-}
-
-function formatSeconds(seconds: number): string {
-  return seconds >= 1 ? `${seconds.toFixed(1)} s` : `${formatNumber(seconds * 1000)} ms`;
 }

@@ -1,19 +1,17 @@
 import { BACKENDS, type BackendId } from '#edge/contracts/backend.ts';
 import type { DeviceProfile } from '#edge/contracts/hardware.ts';
 import type { ModelCard, ModelVariant, Task } from '#edge/contracts/model.ts';
-import type { Candidate } from '#edge/contracts/plan.ts';
-import { ENGINE_BINARIES, type EngineBinaries, providersOf } from './binaries.ts';
+import type { Candidate, LocalBuild, RejectionCode } from '#edge/contracts/plan.ts';
+import { ENGINE_BINARIES, type EngineBinaries, providersOf, STAND_INS } from './binaries.ts';
 import { estimateMemory } from './estimate-memory.ts';
 import { estimateRates } from './estimate-rates.ts';
 import { judge } from './gates.ts';
-import { measuredThreads } from './measurements.ts';
+import type { Way } from './measurements.ts';
 import type { PlanInput } from './plan-input.ts';
+import { threadOptions } from './thread-options.ts';
 
 /** Sequences a generator decodes side by side. */
 export const SEQUENCES = 1;
-
-/** Decoding is bound by memory: more threads than this only fight for it. */
-const MOST_DECODE_THREADS = 4;
 
 /** Tasks of a card that can serve another task: a classifier is a small head over an encoder's vectors. */
 const SERVED_BY: Readonly<Record<Task, readonly Task[]>> = {
@@ -46,30 +44,68 @@ function candidatesOf(card: ModelCard, variant: ModelVariant, input: PlanInput, 
   return BACKENDS.flatMap((backend) => {
     const binaries = ENGINE_BINARIES[backend];
     if (binaries?.format !== variant.format) return [];
-    return providersOf(binaries, input.device).flatMap((provider) =>
-      threadOptions(card, variant, backend, provider, input).map((threads) =>
-        describe({ card, variant, backend, binaries, provider, threads }, input, budgetBytes),
-      ),
+    const engine = { card, variant, backend, binaries };
+    const packaged = providersOf(binaries, input.device).flatMap((provider) => atThreadCounts({ ...engine, provider }, input, budgetBytes));
+    const built = localBuildsOf(backend, input).flatMap((localBuild) =>
+      atThreadCounts({ ...engine, provider: localBuild.provider, localBuild }, input, budgetBytes),
     );
+    return [...packaged.filter((candidate) => isNeeded(candidate, packaged)), ...built];
   });
 }
 
-interface Run {
-  readonly card: ModelCard;
-  readonly variant: ModelVariant;
-  readonly backend: BackendId;
+/** One build for each provider: one of this very hardware, if there is any. */
+export function localBuildsOf(backend: BackendId, { localBuilds, device }: PlanInput): readonly LocalBuild[] {
+  const builds = localBuilds
+    .filter((build) => build.backend === backend)
+    .toSorted((a, b) => isOf(device, b) - isOf(device, a) || (`${b.release} ${b.folder}` < `${a.release} ${a.folder}` ? -1 : 1));
+  return builds.filter((build, index) => builds.findIndex(({ provider }) => provider === build.provider) === index);
+}
+
+function isOf(device: DeviceProfile, { fingerprint }: LocalBuild): number {
+  return Number(fingerprint === device.fingerprint);
+}
+
+/** What keeps an engine's own binary from running, so that a stand-in is worth listing. */
+const NATIVE_PROBLEMS: readonly RejectionCode[] = [
+  'no-binary',
+  'libc-too-old',
+  'cpu-flag-missing',
+  'lib-missing',
+  'probe-crashed',
+  'quarantined',
+];
+
+/** A stand-in is needed where no candidate of the native provider is free of such problems. */
+function isNeeded({ provider }: Candidate, packaged: readonly Candidate[]): boolean {
+  const native = STAND_INS[provider];
+  return (
+    native === undefined ||
+    packaged.filter((one) => one.provider === native).every(({ reasons }) => reasons.some(({ code }) => NATIVE_PROBLEMS.includes(code)))
+  );
+}
+
+type Engine = Omit<Run, 'threads'>;
+
+interface Run extends Way {
   readonly binaries: EngineBinaries;
-  readonly provider: string;
-  readonly threads: number;
+  readonly localBuild?: LocalBuild;
+}
+
+/** One candidate for each number of threads, or a single one when that number changes nothing about its rejection. */
+function atThreadCounts(engine: Engine, input: PlanInput, budgetBytes: number): readonly Candidate[] {
+  const [usual, ...others] = threadOptions(engine, input).map((threads) => describe({ ...engine, threads }, input, budgetBytes));
+  if (!usual) return [];
+  return usual.reasons.every(({ code }) => code === 'quarantined') ? [usual, ...others] : [usual];
 }
 
 function describe(run: Run, input: PlanInput, budgetBytes: number): Candidate {
   const { card, variant, backend, provider, threads } = run;
-  const id = `${card.id}/${variant.id}/${backend}/${provider}/t${threads}`;
+  const way = `${card.id}/${variant.id}/${backend}/${provider}`;
   const stored = input.stored.find((one) => one.model === card.id && one.variant === variant.id);
   const contextTokens = contextOf(card, input);
   const memory = estimateMemory({ ...run, contextTokens, sequences: SEQUENCES });
   const { rates, callSeconds, measured } = estimateRates(run, input);
+  const id = `${way}/t${threads}`;
   return {
     id,
     model: card.id,
@@ -78,29 +114,10 @@ function describe(run: Run, input: PlanInput, budgetBytes: number): Candidate {
     backend,
     provider,
     threads,
-    reasons: judge({ ...run, id, stored, contextTokens, sequences: SEQUENCES, memory, budgetBytes, input }),
+    reasons: judge({ ...run, id, way, measured, stored, contextTokens, sequences: SEQUENCES, memory, budgetBytes, input }),
     estimate: { rates, callSeconds, memory },
     measured,
     quality: variant.quality,
     downloaded: stored !== undefined,
   };
-}
-
-/**
- * The user's thread count, or the usual one and every other that was measured here: a calibration adds candidates,
- * nothing else does.
- */
-function threadOptions(card: ModelCard, variant: ModelVariant, backend: BackendId, provider: string, input: PlanInput): readonly number[] {
-  if (input.settings.threads > 0) return [input.settings.threads];
-  const most = usableThreads(input.device);
-  const usual = backend === 'llama' ? Math.min(most, MOST_DECODE_THREADS) : most;
-  const measured = measuredThreads({ card, variant, backend, provider }, input).filter(
-    (threads) => threads <= input.device.cpu.logicalCores,
-  );
-  return [...new Set([usual, ...measured])];
-}
-
-/** Whole cores this process may use; two threads of one core do not help matrix kernels. */
-function usableThreads({ cpu }: DeviceProfile): number {
-  return Math.max(1, Math.floor(Math.min(cpu.usableCores, cpu.physicalCores)));
 }

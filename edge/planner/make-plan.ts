@@ -3,9 +3,10 @@ import type { ModelCard } from '#edge/contracts/model.ts';
 import type { Candidate, Plan } from '#edge/contracts/plan.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import { deepFreeze } from '#edge/core/freeze.ts';
+import { isOnCpu } from './binaries.ts';
 import { rank } from './choose.ts';
 import { explainChoice } from './explain.ts';
-import { contextOf, listCandidates, SEQUENCES, serves } from './list-candidates.ts';
+import { contextOf, listCandidates, localBuildsOf, SEQUENCES, serves } from './list-candidates.ts';
 import { memoryBudget } from './memory-budget.ts';
 import type { PlanInput } from './plan-input.ts';
 
@@ -37,6 +38,7 @@ export function makePlan(input: PlanInput): Plan {
  */
 export function loadSpecOf(candidate: Candidate, input: PlanInput): Omit<LoadSpec, 'stored'> {
   const card = cardOf(candidate.model, input);
+  const build = localBuildsOf(candidate.backend, input).find(({ provider }) => provider === candidate.provider);
   return {
     backend: candidate.backend,
     provider: candidate.provider,
@@ -44,7 +46,8 @@ export function loadSpecOf(candidate: Candidate, input: PlanInput): Omit<LoadSpe
     contextTokens: contextOf(card, input),
     sequences: SEQUENCES,
     // The output layer counts as one more.
-    gpuLayers: candidate.backend === 'llama' && candidate.provider !== 'cpu' ? card.architecture.layers + 1 : 0,
+    gpuLayers: candidate.backend === 'llama' && !isOnCpu(candidate.provider) ? card.architecture.layers + 1 : 0,
+    ...(build ? { localBuild: build.folder } : {}),
     ...(card.embedding ? { embedding: { ...card.embedding } } : {}),
   };
 }

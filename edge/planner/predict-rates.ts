@@ -27,21 +27,25 @@ const PREDICTORS: Readonly<Record<RateName, (way: Way, device: DeviceProfile) =>
   /** Prompts are bound by arithmetic: two operations a weight and token. */
   prefill: (way, device) => tokenSeconds(way, device),
   /** Decoding is bound by memory: every step reads all weights and the cache. */
-  decode: ({ card, variant, provider, threads }, device) =>
-    bytesPerToken(card, variant) / (decodeBandwidth(device, provider, threads) * 1e9) +
-    stepOverheadSeconds(device, provider, card.architecture.layers),
+  decode: (way, device) =>
+    bytesPerToken(way.card, way.variant) / (decodeBandwidth(device, way) * 1e9) +
+    stepOverheadSeconds(device, way.provider, way.card.architecture.layers),
   short: (way, device) => textSeconds(way, device, TEXT_TOKENS.short),
   long: (way, device) => textSeconds(way, device, TEXT_TOKENS.long),
-  runs: (way, device) => operationsSeconds(way, device, 2 * way.card.parameters * CONVOLUTION_REUSE),
+  runs: (way, device) => overheadSeconds(way, device) + operationsSeconds(way, device, 2 * way.card.parameters * CONVOLUTION_REUSE),
 };
 
 /** Bytes that one decode step reads: all weights, and the cache of a conversation of typical length. */
-export function bytesPerToken(card: ModelCard, variant: ModelVariant): number {
+function bytesPerToken(card: ModelCard, variant: ModelVariant): number {
   return Math.max(1, weightsOf(variant) + TYPICAL_CONTEXT * card.architecture.kvBytesPerToken);
 }
 
 function textSeconds(way: Way, device: DeviceProfile, tokens: number): number {
-  return callOverheadSeconds(device, way) + tokens * tokenSeconds(way, device);
+  return overheadSeconds(way, device) + tokens * tokenSeconds(way, device);
+}
+
+function overheadSeconds({ backend, card }: Way, device: DeviceProfile): number {
+  return callOverheadSeconds(device, backend, card.architecture.layers);
 }
 
 function tokenSeconds(way: Way, device: DeviceProfile): number {
@@ -53,7 +57,7 @@ function operationsSeconds(way: Way, device: DeviceProfile, operations: number):
 }
 
 /** Weights that a token is multiplied with: all but the table of the vocabulary, which is only looked up (or left out of a prompt). */
-function matrixWeights({ architecture, parameters, family }: ModelCard): number {
-  const table = (architecture.vocabularySize ?? vocabularyOf(family)) * architecture.hiddenSize;
-  return Math.max(parameters - table, parameters / 10);
+function matrixWeights(card: ModelCard): number {
+  const table = vocabularyOf(card) * card.architecture.hiddenSize;
+  return Math.max(card.parameters - table, card.parameters / 10);
 }

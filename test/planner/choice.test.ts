@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { PlanProfile } from '#edge/contracts/plan.ts';
 import { EdgeError } from '#edge/core/errors.ts';
-import { planTable } from '#edge/planner/explain.ts';
 import { loadSpecOf, makePlan } from '#edge/planner/make-plan.ts';
+import { planTable } from '#edge/planner/plan-table.ts';
 import { cardOf } from '#test/support/models.ts';
-import { chatCard, INTENTS, inputFor, profileOf, RETRIEVAL, weightsOf } from './plan-inputs.ts';
+import { chatCard, INTENTS, inputFor, profileOf, RETRIEVAL, retrievalInput, weightsOf } from './plan-inputs.ts';
 
 const vm = await profileOf('x64-avx512-vm');
 const settings = { threads: 0, memoryBytes: 0, contextTokens: 2048 };
@@ -37,22 +37,20 @@ describe('choice', () => {
 
   it('breaks a tie by id', () => {
     const twins = ['b', 'a', 'c'].map((id) => chatCard(id, 1e8, [{}]));
-    const plan = makePlan(inputFor(vm, { cards: twins, settings }));
+    const plan = makePlan(inputFor(vm, { cards: twins, settings: { ...settings, threads: 2 } }));
     expect([plan.chosen?.model, ...plan.fallbacks]).toEqual(['a', 'b/v0/llama/cpu/t2', 'c/v0/llama/cpu/t2']);
   });
 
   it('has the retrieval model on three engines', () => {
-    const plan = makePlan(
-      inputFor(vm, { task: 'embed', cards: [cardOf(RETRIEVAL)], settings: { ...settings, preferredModel: RETRIEVAL } }),
-    );
+    const plan = makePlan(retrievalInput(vm));
     const engines = [plan.chosen?.id ?? '', ...plan.fallbacks].map((id) => id.split('/')[2]);
-    expect(engines).toEqual(['onnx', 'tflite', 'llama']);
+    expect([...new Set(engines)]).toEqual(['onnx', 'tflite', 'llama']);
   });
 
   it('serves classify with an encoder, the default one first', () => {
     const plan = makePlan(inputFor(vm, { task: 'classify', settings: { ...settings, preferredModel: INTENTS } }));
     expect(plan.chosen?.model).toBe(INTENTS);
-    expect(plan.fallbacks).toEqual([`${RETRIEVAL}/int8/onnx/cpu/t2`]);
+    expect(plan.fallbacks).toContain(`${RETRIEVAL}/int8/onnx/cpu/t2`);
   });
 });
 
@@ -83,10 +81,10 @@ describe('load specification', () => {
   });
 
   it('can be had for a fallback', () => {
-    const input = inputFor(vm, { task: 'classify', settings: { ...settings, preferredModel: INTENTS } });
+    const input = inputFor(vm, { task: 'classify', settings: { ...settings, threads: 2, preferredModel: INTENTS } });
     const plan = makePlan(input);
     const fallback = plan.candidates.find(({ id }) => id === plan.fallbacks[0]);
-    expect(fallback && loadSpecOf(fallback, input)).toMatchObject({ backend: 'onnx', embedding: { pooling: 'mean' } });
+    expect(fallback && loadSpecOf(fallback, input)).toMatchObject({ backend: 'onnx', threads: 2, embedding: { pooling: 'mean' } });
   });
 });
 
@@ -112,9 +110,11 @@ describe('explanation', () => {
 
   it('of the criterion that decided when there is no default', () => {
     const cards = [chatCard('small', 1e8, [{ files: weightsOf(1e8) }]), chatCard('large', 1e9, [{ files: weightsOf(6e8) }])];
-    expect(makePlan(inputFor(vm, { cards, settings })).because).toContain('it comes before large/v0/llama/cpu/t2 by call time');
+    expect(makePlan(inputFor(vm, { cards, settings })).because).toMatch(
+      /: it takes 1\.\d s a call against \d+ s of large\/v0\/llama\/cpu\/t2; /,
+    );
     expect(makePlan(inputFor(vm, { cards, settings, profile: 'quality' })).because).toContain(
-      'it comes before small/v0/llama/cpu/t2 by model size',
+      'it is a larger model than small/v0/llama/cpu/t2;',
     );
   });
 

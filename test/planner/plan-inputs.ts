@@ -1,5 +1,7 @@
+import type { BackendId } from '#edge/contracts/backend.ts';
 import type { DeviceProfile } from '#edge/contracts/hardware.ts';
 import type { ModelCard, ModelVariant, StoredVariant } from '#edge/contracts/model.ts';
+import type { Measurement, Rates } from '#edge/contracts/plan.ts';
 import { probeDevice } from '#edge/hardware/device-profile.ts';
 import type { PlanInput } from '#edge/planner/plan-input.ts';
 import { recordedIo } from '#test/hardware/recorded-io.ts';
@@ -31,6 +33,42 @@ export function store(card: ModelCard, variant: ModelVariant): StoredVariant {
 
 export async function profileOf(board: string): Promise<DeviceProfile> {
   return probeDevice(recordedIo(board));
+}
+
+/** How one way of running a stored model did on a device, by default the chat model on the CPU with two threads. */
+export function measurementOn(device: DeviceProfile, changes: Partial<Measurement> = {}): Measurement {
+  return {
+    modelSha256: storeAll([cardOf(CHAT)])[0]?.sha256 ?? '',
+    variant: 'q4_1',
+    backend: 'llama',
+    backendVersion: 'b1',
+    provider: 'cpu',
+    threads: 2,
+    fingerprint: device.fingerprint,
+    rates: { prefill: 256, decode: 64 },
+    loadMs: 500,
+    residentBytes: 300 * 1024 * 1024,
+    atMs: NOW_MS - 1000,
+    ...changes,
+  };
+}
+
+/** The retrieval model in all its formats, stored, as the default for `embed`. */
+export function retrievalInput(device: DeviceProfile, changes: Partial<PlanInput> = {}): PlanInput {
+  const settings = { threads: 0, memoryBytes: 0, contextTokens: 2048, preferredModel: RETRIEVAL };
+  return inputFor(device, { task: 'embed', cards: [cardOf(RETRIEVAL)], settings, ...changes });
+}
+
+/** A measurement of a variant of the retrieval model. */
+export function retrievalMeasurement(
+  device: DeviceProfile,
+  variant: string,
+  backend: BackendId,
+  rates: Rates,
+  changes: Partial<Measurement> = {},
+): Measurement {
+  const sha256 = storeAll([cardOf(RETRIEVAL)]).find((one) => one.variant === variant)?.sha256 ?? '';
+  return measurementOn(device, { modelSha256: sha256, variant, backend, rates, ...changes });
 }
 
 /** A chat plan on a device with the default models stored and nothing measured. */

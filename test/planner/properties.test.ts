@@ -5,7 +5,7 @@ import { PLAN_PROFILES } from '#edge/contracts/plan.ts';
 import { makePlan } from '#edge/planner/make-plan.ts';
 import type { PlanInput } from '#edge/planner/plan-input.ts';
 import { boardNames } from '#test/hardware/recorded-io.ts';
-import { chatCard, inputFor, NOW_MS, profileOf, storeAll, weightsOf } from './plan-inputs.ts';
+import { chatCard, inputFor, measurementOn, NOW_MS, profileOf, storeAll, weightsOf } from './plan-inputs.ts';
 
 const GIB = 1024 ** 3;
 const devices = await Promise.all(boardNames().map(profileOf));
@@ -53,19 +53,15 @@ const input: fc.Arbitrary<PlanInput> = fc
         stored,
         settings: { threads: 0, memoryBytes: 0, contextTokens, preferredModel },
         quarantined: quarantined.map((candidateId) => ({ candidateId, untilMs: NOW_MS + 1, reason: 'crashed' })),
-        measurements: speeds.map((speed, index) => ({
-          modelSha256: all[index]?.sha256 ?? '',
-          variant: all[index]?.variant ?? '',
-          backend: 'llama' as const,
-          backendVersion: 'b1',
-          provider: 'cpu',
-          threads: 1 + (index % 2),
-          fingerprint: here.fingerprint,
-          rates: { prefill: 4 * speed, decode: speed },
-          loadMs: 500,
-          residentBytes: GIB,
-          atMs: NOW_MS - index,
-        })),
+        measurements: speeds.map((speed, index) =>
+          measurementOn(here, {
+            modelSha256: all[index]?.sha256 ?? '',
+            variant: all[index]?.variant ?? '',
+            threads: 1 + (index % 2),
+            rates: { prefill: 4 * speed, decode: speed },
+            atMs: NOW_MS - index,
+          }),
+        ),
       }));
   });
 

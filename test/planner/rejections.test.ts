@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { DeviceProfile } from '#edge/contracts/hardware.ts';
+import type { ModelVariant } from '#edge/contracts/model.ts';
 import type { Rejection } from '#edge/contracts/plan.ts';
 import { makePlan } from '#edge/planner/make-plan.ts';
 import type { PlanInput } from '#edge/planner/plan-input.ts';
 import { cardOf } from '#test/support/models.ts';
-import { CHAT, chatCard, INTENTS, inputFor, NOW_MS, profileOf, RETRIEVAL, storeAll } from './plan-inputs.ts';
+import { CHAT, chatCard, INTENTS, inputFor, measurementOn, NOW_MS, profileOf, RETRIEVAL, storeAll, weightsOf } from './plan-inputs.ts';
 
 const MIB = 1024 * 1024;
 const vm = await profileOf('x64-avx512-vm');
@@ -31,7 +32,7 @@ describe('rejections', () => {
     expect(reasonsOf(`${RETRIEVAL}/int8/onnx/cpu/t8`, inputFor(intelMac, { task: 'embed' }))).toMatchObject([{ code: 'no-binary' }]);
     expect(makePlan(inputFor(intelMac)).chosen?.id).toBe(`${CHAT}/q4_1/llama/cpu/t4`);
     expect(reasonsOf('llama/cuda/t4', inputFor(await profileOf('jetson-orin-nano')))).toEqual([
-      { code: 'no-binary', detail: 'there is no published build of llama.cpp with cuda for linux/arm64' },
+      { code: 'no-binary', detail: 'there is no published build of llama.cpp with cuda for linux/arm64; "nearside tune" builds one' },
     ]);
   });
 
@@ -61,9 +62,25 @@ describe('rejections', () => {
     ]);
   });
 
-  it('dynamic-shape-on-ane', async () => {
-    const input = inputFor(await profileOf('apple-m2'), { task: 'embed' });
-    expect(reasonsOf(`${RETRIEVAL}/int8/onnx/coreml/t8`, input).map(({ code }) => code)).toEqual(['dynamic-shape-on-ane']);
+  it('dynamic-shape-on-ane, unless shapes are fixed and weights are floats', async () => {
+    const mac = await profileOf('apple-m2');
+    const card = cardOf(RETRIEVAL);
+    const withVariant = (changes: Partial<ModelVariant>): PlanInput =>
+      inputFor(mac, { task: 'embed', cards: [{ ...card, variants: card.variants.slice(0, 1).map((one) => ({ ...one, ...changes })) }] });
+    const details = (changes: Partial<ModelVariant>) => reasonsOf('onnx/coreml/t8', withVariant(changes));
+    expect(details({})).toEqual([
+      { code: 'dynamic-shape-on-ane', detail: 'the Neural Engine needs fixed shapes and fp16 or fp32 weights, which int8 has not' },
+    ]);
+    expect(details({ staticShapes: true })).toMatchObject([
+      { code: 'dynamic-shape-on-ane', detail: expect.stringContaining('needs fp16 or fp32 weights') },
+    ]);
+    expect(details({ quantisation: 'fp16', bitsPerWeight: 16 })).toMatchObject([
+      { code: 'dynamic-shape-on-ane', detail: expect.stringContaining('needs fixed shapes,') },
+    ]);
+    const fit = { staticShapes: true, quantisation: 'fp16', bitsPerWeight: 16 };
+    expect(details(fit)).toEqual([]);
+    expect(makePlan(withVariant(fit)).chosen).toMatchObject({ backend: 'onnx', provider: 'coreml' });
+    expect(makePlan(withVariant(fit)).because).toContain('this project has not run on such hardware yet');
   });
 
   it('format-mismatch: a task the engine does not serve, and a stored file of another format', () => {
@@ -74,20 +91,36 @@ describe('rejections', () => {
     ]);
     const card = cardOf(CHAT);
     const stored = storeAll([card]).map((one) => ({ ...one, format: 'onnx' as const }));
-    expect(reasonsOf('llama/cpu/t2', inputFor(vm, { cards: [card], stored }))).toEqual([
+    expect(reasonsOf('q4_1/llama/cpu/t2', inputFor(vm, { cards: [card], stored }))).toEqual([
       { code: 'format-mismatch', detail: 'the card says gguf, the stored file is onnx' },
     ]);
   });
 
-  it('mem-exceeds, with the context that would fit', () => {
+  it('mem-exceeds, with the context or the variant that would fit', () => {
     expect(reasonsOf('llama/cpu/t2', inputFor(withMemory(vm, 500 * MIB)))).toEqual([
-      { code: 'mem-exceeds', detail: 'needs 310.6 MiB, 300.0 MiB available; a context of 1536 tokens would fit' },
+      { code: 'mem-exceeds', detail: 'needs 323.3 MiB, 300.0 MiB available; a context of 768 tokens would fit' },
     ]);
     expect(reasonsOf('llama/cpu/t2', inputFor(withMemory(vm, 0)))).toEqual([
-      { code: 'mem-exceeds', detail: 'needs 310.6 MiB, 0 B available' },
+      { code: 'mem-exceeds', detail: 'needs 323.3 MiB, 0 B available' },
     ]);
     const busy = inputFor(withMemory(vm, 1000 * MIB), { engineMemory: { residentBytes: 0, expectedBytes: 500 * MIB } });
     expect(reasonsOf('llama/cpu/t2', busy)).toMatchObject([{ code: 'mem-exceeds' }]);
+  });
+
+  it('mem-exceeds names the best variant that would fit', () => {
+    const variants = [
+      { quality: 0.99, files: weightsOf(900 * MIB) },
+      { quality: 0.97, files: weightsOf(300 * MIB) },
+      { quality: 0.9, files: weightsOf(100 * MIB) },
+    ];
+    const input = inputFor(withMemory(vm, 1000 * MIB), { cards: [chatCard('chat', 1e9, variants)] });
+    expect(reasonsOf('v0/llama/cpu/t2', input)).toEqual([
+      { code: 'mem-exceeds', detail: 'needs 1.1 GiB, 600.0 MiB available; variant v1 (529.5 MiB) would fit' },
+    ]);
+    const tight = inputFor(withMemory(vm, 850 * MIB), { cards: [chatCard('chat', 1e9, variants)] });
+    expect(reasonsOf('v1/llama/cpu/t2', tight)).toMatchObject([
+      { detail: expect.stringMatching(/; a context of 1024 tokens, or variant v2 \(329\.5 MiB\) would fit$/) },
+    ]);
   });
 
   it("mem-exceeds when the engines together would pass the user's cap, whatever is free", () => {
@@ -105,9 +138,9 @@ describe('rejections', () => {
 
   it('mem-exceeds on a GPU that is too small, while the CPU still serves', async () => {
     const desktop = await profileOf('nvidia-desktop');
-    const small: DeviceProfile = { ...desktop, accelerators: desktop.accelerators.map((one) => ({ ...one, memoryBytes: 512 * MIB })) };
+    const small: DeviceProfile = { ...desktop, accelerators: desktop.accelerators.map((one) => ({ ...one, memoryBytes: 400 * MIB })) };
     expect(reasonsOf('llama/cuda/t4', inputFor(small))).toEqual([
-      { code: 'mem-exceeds', detail: 'needs 250.6 MiB, the GPU offers 212.0 MiB' },
+      { code: 'mem-exceeds', detail: 'needs 178.3 MiB, the GPU offers 100.0 MiB' },
     ]);
     expect(makePlan(inputFor(small)).chosen?.provider).toBe('cpu');
   });
@@ -125,27 +158,38 @@ describe('rejections', () => {
     const input = inputFor(vm, { task: 'embed', settings: { threads: 0, memoryBytes: 0, contextTokens: 2048, preferredModel: RETRIEVAL } });
     const plan = makePlan({ ...input, stored: input.stored.filter(({ model }) => model === INTENTS) });
     expect(plan.chosen?.model).toBe(INTENTS);
-    expect(plan.candidates.slice(0, 2).map(({ model, downloaded }) => [model, downloaded])).toEqual([
+    expect(
+      plan.candidates
+        .filter(({ threads }) => threads === 2)
+        .slice(0, 2)
+        .map(({ model, downloaded }) => [model, downloaded]),
+    ).toEqual([
       [INTENTS, true],
       [RETRIEVAL, false],
     ]);
-    expect(plan.candidates[1]?.reasons).toEqual([{ code: 'not-downloaded', detail: '"nearside pull e5-small-v2" fetches 32.4 MiB' }]);
+    expect(plan.candidates.find(({ downloaded }) => !downloaded)?.reasons).toEqual([
+      { code: 'not-downloaded', detail: '"nearside pull e5-small-v2" fetches 32.4 MiB' },
+    ]);
     expect(plan.because).toContain('the default model e5-small-v2 cannot run ("nearside pull e5-small-v2" fetches 32.4 MiB)');
   });
 
-  it('quarantined until its time is over', () => {
+  it('quarantined until its time is over, and with it every thread count that was never seen to run', () => {
     const candidateId = `${CHAT}/q4_1/llama/cpu/t2`;
     const quarantined = [{ candidateId, untilMs: NOW_MS + 1, reason: 'crashed with SIGSEGV' }];
-    expect(reasonsOf('llama/cpu/t2', inputFor(vm, { quarantined }))).toEqual([
-      { code: 'quarantined', detail: 'crashed with SIGSEGV; tried again after 2026-01-01T00:00:00.001Z' },
-    ]);
+    const input = inputFor(vm, { quarantined });
+    const expected = [{ code: 'quarantined', detail: 'crashed with SIGSEGV; tried again after 2026-01-01T00:00:00.001Z' }];
+    expect(reasonsOf('llama/cpu/t2', input)).toEqual(expected);
+    expect(reasonsOf('llama/cpu/t1', input)).toEqual(expected);
+    expect(makePlan(input).chosen).toBeUndefined();
+    const withOne = { ...input, measurements: [measurementOn(vm, { threads: 1 })] };
+    expect(makePlan(withOne).chosen?.id).toBe(`${CHAT}/q4_1/llama/cpu/t1`);
     expect(makePlan(inputFor(vm, { quarantined, nowMs: NOW_MS + 1 })).chosen?.id).toBe(candidateId);
   });
 
   it('user-excluded: every other model when one is asked for', () => {
     const plan = makePlan(inputFor(vm, { task: 'embed', model: INTENTS }));
     expect(plan.chosen?.model).toBe(INTENTS);
-    expect(plan.fallbacks).toEqual([]);
+    expect(plan.fallbacks).toEqual([`${INTENTS}/int8/onnx/cpu/t1`]);
     expect(reasonsOf(`${RETRIEVAL}/int8/onnx/cpu/t2`, inputFor(vm, { task: 'embed', model: INTENTS }))).toEqual([
       { code: 'user-excluded', detail: `only ${INTENTS} was asked for` },
     ]);

@@ -1,0 +1,29 @@
+import type { Candidate, RateName } from '#edge/contracts/plan.ts';
+
+/** What each rate is of, and the unit. */
+const NAMES: Readonly<Record<RateName, readonly [name: string, unit: string]>> = {
+  prefill: ['prompt', 'tokens/s'],
+  decode: ['answer', 'tokens/s'],
+  short: ['short', 'texts/s'],
+  long: ['long', 'texts/s'],
+  runs: ['', 'runs/s'],
+};
+
+/** `290 prompt and 117 answer tokens/s`, `256 short and 52 long texts/s`, `190 runs/s`. */
+export function formatRates({ estimate }: Candidate): string {
+  const rates = Object.entries(estimate.rates).map(([name, { value }]) => {
+    const [what, unit] = NAMES[name as RateName];
+    return { text: `${formatNumber(value)} ${what}`.trim(), unit };
+  });
+  return `${rates.map(({ text }) => text).join(' and ')} ${rates[0]?.unit ?? ''}`;
+}
+
+/** `0.0413` > `41 ms`. */
+export function formatSeconds(seconds: number): string {
+  return seconds >= 1 ? `${formatNumber(seconds)} s` : `${formatNumber(seconds * 1000)} ms`;
+}
+
+/** Whole numbers from 10 on, one digit behind the point below. */
+export function formatNumber(value: number): string {
+  return value >= 10 ? `${Math.round(value)}` : value.toFixed(1);
+}
