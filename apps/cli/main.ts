@@ -2,6 +2,7 @@
 /** Entry of `nearside`. Commands are imported when they are called, so that help comes at once. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { TASKS } from '#edge/contracts/model.ts';
+import { PLAN_PROFILES } from '#edge/contracts/plan.ts';
 import { QUANTIZATION_FACTS, QUANTIZATIONS, type Quantization } from '#edge/contracts/quantize.ts';
 import { VERSION } from './context.ts';
 
@@ -144,10 +145,19 @@ program
 
 program
   .command('plan')
-  .description('explain which engine runs a task here, and why the others do not')
-  .argument('[task]', `one of ${TASKS.join(', ')}; all with a default model when left out`)
+  .description('explain which engine runs a task or a model here, why the others do not, and whether it fits the memory')
+  .argument(
+    '[subject]',
+    `a task (${TASKS.join(', ')}), MODEL or MODEL:VARIANT, a file, an address, or hf:OWNER/NAME/PATH; all tasks with a default model when left out`,
+  )
+  .option('--context <tokens>', 'context that must fit', parseInteger)
+  .addOption(new Option('--profile <profile>', 'what to favour').choices(PLAN_PROFILES))
   .option('--all', 'candidates of models that are not downloaded, too')
   .addOption(json())
+  .addHelpText(
+    'after',
+    '\nOf a file that is in no catalog only the header is read, also of one on a server.\n\nExamples:\n  $ nearside plan generate --profile quality\n  $ nearside plan qwen3-4b --context 8192\n  $ nearside plan ./model.gguf\n  $ nearside plan hf:Qwen/Qwen3-0.6B-GGUF/Qwen3-0.6B-Q8_0.gguf',
+  )
   .action(async (...args) => (await import('./commands/plan.ts')).plan(...args));
 
 const telemetry = program.command('telemetry').description('what the device recorded about itself');
