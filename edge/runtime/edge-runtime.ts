@@ -23,6 +23,7 @@ import { loadSpecOf, makePlan } from '#edge/planner/make-plan.ts';
 import type { PlanInput, Quarantine } from '#edge/planner/plan-input.ts';
 import { variantOf } from '#edge/store/catalog.ts';
 import type { ModelStore } from '#edge/store/model-store.ts';
+import { DriftWatch } from './drift-watch.ts';
 import { EnginePool, type PoolPlanOptions } from './engine-pool.ts';
 import { parseModelName } from './model-name.ts';
 
@@ -50,6 +51,7 @@ export class EdgeRuntime implements RuntimePort {
   readonly #config: EdgeRuntimeDependencies['config'];
   readonly #store: ModelStore;
   readonly #calibration: CalibrationStore;
+  readonly #drift: DriftWatch;
   readonly #log: Logger;
   readonly #pool: EnginePool;
   readonly #probe: () => Promise<DeviceProfile>;
@@ -62,6 +64,7 @@ export class EdgeRuntime implements RuntimePort {
     this.#config = config;
     this.#store = store;
     this.#calibration = calibration;
+    this.#drift = new DriftWatch({ calibration, recorder, log });
     this.#log = log;
     this.#probe = dependencies.probe ?? (() => probeDevice());
     this.#pool = new EnginePool({
@@ -88,6 +91,7 @@ export class EdgeRuntime implements RuntimePort {
     await lease.host.load(options);
     const loadMs = performance.now() - queuedAt;
     for await (const part of lease.host.generate({ ...request, model }, options)) {
+      if (part.type === 'response-end') this.#drift.sawGeneration(lease.candidate, part.usage, part.timings);
       yield part.type === 'response-end' && cold ? { ...part, timings: { ...part.timings, loadMs } } : part;
     }
   }
@@ -95,7 +99,15 @@ export class EdgeRuntime implements RuntimePort {
   async embed(request: EmbedRequest, options?: CallOptions): Promise<EmbedResponse> {
     const model = this.#resolve(request.model);
     using lease = await this.#pool.acquire(model, options?.signal);
-    return await lease.host.embed({ ...request, model }, options);
+    const { host, candidate } = lease;
+    const isAlone = host.status.info !== undefined && host.status.active === 0;
+    const startedAt = performance.now();
+    const response = await host.embed({ ...request, model }, options);
+    const seconds = (performance.now() - startedAt) / 1000;
+    if (isAlone && host.status.active === 0) {
+      this.#drift.sawTexts(candidate, { texts: request.texts.length, tokens: response.promptTokens, seconds });
+    }
+    return response;
   }
 
   async score(request: ScoreRequest, options?: CallOptions): Promise<ScoreResponse> {

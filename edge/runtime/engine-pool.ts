@@ -42,6 +42,8 @@ export interface EnginePoolDependencies {
 /** An engine that stays loaded, or loads again when it is called, until the lease is disposed. */
 export interface EngineLease {
   readonly host: EngineHost;
+  /** What it was planned as. */
+  readonly candidate: Candidate;
   [Symbol.dispose](): void;
 }
 
@@ -161,6 +163,7 @@ export class EnginePool {
     engine.leases++;
     return {
       host: engine.host,
+      candidate: engine.candidate,
       [Symbol.dispose]: () => {
         if (!held) return;
         held = false;

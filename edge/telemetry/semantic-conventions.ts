@@ -53,6 +53,7 @@ export const EVENTS: Readonly<Record<string, string>> = {
   'nearside.device.stopped': 'The device ended cleanly.',
   'nearside.engine.crashed': 'An engine process ended by itself.',
   'nearside.engine.fell_back': 'An engine choice was given up for the next one.',
+  'nearside.engine.drifted': 'An engine has been much slower or faster than measured for a while, and is measured again.',
   'nearside.bots.crashed': 'The process of the bots ended by itself.',
   'nearside.fleet.crashed': 'The local collector process ended by itself.',
   'nearside.request.failed': 'A request ended with an error code.',

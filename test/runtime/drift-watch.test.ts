@@ -1,0 +1,51 @@
+import { expect, it, vi } from 'vitest';
+import { CalibrationStore } from '#edge/calibration/calibration-store.ts';
+import type { Measurement } from '#edge/contracts/plan.ts';
+import type { TelemetryEvent } from '#edge/contracts/telemetry.ts';
+import { silentLogger } from '#edge/core/log.ts';
+import { DriftWatch } from '#edge/runtime/drift-watch.ts';
+
+const measured: Measurement = {
+  modelSha256: 'a',
+  variant: 'q4_1',
+  backend: 'llama',
+  backendVersion: '1',
+  provider: 'cpu',
+  threads: 2,
+  fingerprint: 'board',
+  rates: { prefill: 300, decode: 100 },
+  loadMs: 1,
+  residentBytes: 1,
+  atMs: Date.now(),
+};
+const candidate = { id: 'chat/q4_1/llama/cpu/t2', model: 'chat', measured };
+const usage = { promptTokens: 300, completionTokens: 101, cachedTokens: 0 };
+
+/** Generations, five seconds apart, on an engine that takes `factor` times as long as measured. */
+function run(factor: number): { readonly events: readonly TelemetryEvent[]; readonly left: number } {
+  vi.useFakeTimers({ now: Date.now(), toFake: ['performance', 'Date'] });
+  using calibration = new CalibrationStore({ path: ':memory:', log: silentLogger });
+  calibration.saveMeasurement(measured);
+  const events: TelemetryEvent[] = [];
+  const watch = new DriftWatch({
+    calibration,
+    recorder: { event: (event) => events.push(event), observe: () => undefined },
+    log: silentLogger,
+  });
+  for (let call = 0; call < 30; call++) {
+    watch.sawGeneration(candidate, usage, { totalMs: 0, prefillMs: 1000 * factor, decodeMs: 1000 * factor });
+    vi.advanceTimersByTime(5000);
+  }
+  vi.useRealTimers();
+  return { events, left: calibration.measurements('board', Date.now()).length };
+}
+
+it('forgets what an engine was measured at when it has been far slower for long, and tells the fleet once', () => {
+  const { events, left } = run(4);
+  expect(left).toBe(0);
+  expect(events).toMatchObject([{ lane: 'alerts', name: 'nearside.engine.drifted', attributes: { 'gen_ai.request.model': 'chat' } }]);
+});
+
+it('keeps a measurement that holds', () => {
+  expect(run(1.2)).toEqual({ events: [], left: 1 });
+});
