@@ -11,7 +11,7 @@ const KEPT_PAGES = 64;
 /** The largest vocabularies (262,144 tokens with half a million merges) make headers of some 15 MiB. */
 export const HEADER_LIMIT_BYTES = 32 * 1024 * 1024;
 /** Values looked at: bounds the time that a file of a few bytes can ask for by pointing at them again and again. */
-const VALUE_LIMIT = 4_000_000;
+const VALUE_LIMIT = 2_000_000;
 
 /**
  * Reads a header page by page, further ahead the longer it is read in order. Whatever the file claims, no more than
@@ -24,7 +24,7 @@ export class BoundedReader {
   readonly #pages = new Map<number, Buffer>();
   #bytesRead = 0;
   #valuesRead = 0;
-  #nextPage = 0;
+  #nextPage = -1;
   #run = 1;
 
   constructor(source: ByteSource) {

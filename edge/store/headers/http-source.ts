@@ -37,11 +37,6 @@ export async function readRemoteHeader(request: HttpRequest, options: RemoteOpti
   return readHeader(await openRemote(request, options));
 }
 
-/** The same file to a redirect's target, so that the hub is asked once and its delivery network for the rest. */
-interface Place {
-  request: HttpRequest;
-}
-
 /** @throws EdgeError as {@link readRemoteHeader}. */
 export async function openRemote(request: HttpRequest, options: RemoteOptions): Promise<ByteSource> {
   const what = `cannot read ${addressOf(request)}`;
@@ -51,31 +46,34 @@ export async function openRemote(request: HttpRequest, options: RemoteOptions): 
     const response = await send(request, rangeHeader(0, FIRST_BYTES), silence, what);
     const { start, total } = contentRange(response);
     if (response.status === 416 && total === 0) return inMemory(addressOf(request), Buffer.alloc(0), 0);
-    if (response.status === 200) return readFromStart(request, response, silence);
-    if (response.status !== 206 || start !== 0) return refuse(response, options.timeoutMs, what);
+    if (response.status === 200) return await readFromStart(request, response, silence);
+    if (response.status !== 206 || start !== 0) return await refuse(response, options.timeoutMs, what);
     if (total === undefined) throw noSize(what);
     const first = await readBody(response, silence, Math.min(FIRST_BYTES, total));
     received += first.length;
-    return ranged(request, { request: placeOf(request, response) }, first, total, options);
+    return ranged(request, placeOf(request, response), first, total, options);
   };
   return persist(attempt, () => received, what, options.signal);
 }
 
-function ranged(request: HttpRequest, place: Place, first: Buffer, size: number, options: RemoteOptions): ByteSource {
+/** @param redirected Where the hub sent the first request, so that its delivery network is asked for the rest. */
+function ranged(request: HttpRequest, redirected: HttpRequest, first: Buffer, size: number, options: RemoteOptions): ByteSource {
   const name = addressOf(request);
+  let place = redirected;
   let received = 0;
   const fetchRange = async (offset: number, length: number): Promise<Buffer> => {
     using silence = watchSilence(options.signal, options.timeoutMs);
-    const response = await send(place.request, rangeHeader(offset, length), silence, `cannot read ${name}`);
+    const response = await send(place, rangeHeader(offset, length), silence, `cannot read ${name}`);
     const { start, total } = contentRange(response);
     if (response.status !== 206) {
       // The address that a redirect gave may be valid for a while only.
-      if (place.request === request) return refuse(response, options.timeoutMs, `cannot read ${name}`);
+      if (place === request) return await refuse(response, options.timeoutMs, `cannot read ${name}`);
       await response.body?.cancel();
-      place.request = request;
+      place = request;
       throw new Interrupted(`HTTP ${response.status} after a redirect`, 0);
     }
     if (start !== offset || total !== size) throw changed(name, size, total);
+    place = placeOf(request, response);
     const bytes = await readBody(response, silence, length);
     received += bytes.length;
     return bytes;

@@ -55,7 +55,7 @@ export interface ModelHeader {
   readonly quantisation: string;
   /** GGUF only. */
   readonly transformer?: TransformerFacts;
-  /** ONNX and TFLite; those of the first signature of a TFLite file. */
+  /** ONNX and TFLite; those of the signature of a TFLite file that takes most. */
   readonly inputs: readonly GraphTensor[];
   readonly outputs: readonly GraphTensor[];
   /** Named entry points (TFLite). */

@@ -60,7 +60,7 @@ export async function readTfliteHeader(reader: BoundedReader): Promise<ModelHead
   }
   if (graphs.length === 0) throw reader.corrupt('a graph', 'none');
   const signatures = await readSignatures(file, model, graphs);
-  const main = signatures[0] ?? { key: '', ...plainInterface(graphs[0] as Graph) };
+  const main = largest(signatures) ?? plainInterface(graphs[0] as Graph);
   return {
     format: 'tflite',
     modelName: '',
@@ -173,6 +173,12 @@ async function readSignatures(
     });
   }
   return signatures;
+}
+
+/** A file with one signature a length is known by its longest. */
+function largest(interfaces: readonly Interface[]): Interface | undefined {
+  const numbers = ({ inputs }: Interface): number => inputs.reduce((sum, { shape }) => sum + countElements(shape), 0);
+  return interfaces.toSorted((a, b) => numbers(b) - numbers(a))[0];
 }
 
 async function namedTensors(file: FlatbufferTables, signature: number, field: number, graph: Graph): Promise<readonly GraphTensor[]> {
