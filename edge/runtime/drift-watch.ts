@@ -47,7 +47,7 @@ export class DriftWatch {
     log.warn('engine drifted from its measurement', {
       candidate: id,
       speed: Number(detector.speed.toFixed(2)),
-      then: 'measured again when idle',
+      next: 'measured again when idle',
     });
     recorder.event({
       lane: 'alerts',
