@@ -5,6 +5,7 @@ import type { ModelCard } from '#edge/contracts/model.ts';
 import type { Candidate, Measurement, Plan } from '#edge/contracts/plan.ts';
 import type { OnProgress } from '#edge/contracts/progress.ts';
 import { throwIfAborted } from '#edge/core/abort.ts';
+import { sleep } from '#edge/core/clock.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
 import type { ProbeIo } from '#edge/hardware/probe-io.ts';
@@ -16,6 +17,8 @@ import { type CalibrationState, candidatesToMeasure, threadCountsOf } from './ne
 
 /** Time that a first plan may take for the default models. */
 const TOTAL_BUDGET_MS = 20_000;
+/** How long the machine is watched before anything is measured. */
+const LOOK_MS = 300;
 /** Measurements in a row that others disturbed, after which the rest is put off. */
 const MOST_DISTURBED = 2;
 
@@ -109,16 +112,18 @@ class Calibration {
   async run(): Promise<CalibrationResult> {
     const { store, device, signal } = this.#options;
     for (const { candidateId } of store.quarantined(device.fingerprint, Date.now())) this.#over.add(candidateId);
-    let reason: Reason | undefined;
-    for (let open = await this.#open(); open.length > 0 && !reason; open = await this.#open()) {
+    let open = await this.#open();
+    let reason = open.length > 0 ? await this.#lookAround() : undefined;
+    while (open.length > 0 && !reason) {
       for (const turn of firstOfEach(open)) {
         throwIfAborted(signal, 'calibration');
         reason = this.#reasonToStop();
         if (reason) break;
         await this.#measure(turn, open.filter(({ candidate }) => !this.#over.has(candidate.id)).length);
       }
+      open = await this.#open();
     }
-    if (reason) this.#skipped.push(...(await this.#open()).map(({ candidate }) => ({ candidateId: candidate.id, ...reason })));
+    if (reason) this.#skipped.push(...open.map(({ candidate }) => ({ candidateId: candidate.id, ...reason })));
     return { measured: this.#measured, skipped: this.#skipped };
   }
 
@@ -130,6 +135,16 @@ class Calibration {
       turns.push(...candidatesToMeasure(await target.plan(), state).map((candidate) => ({ target, candidate })));
     }
     return turns;
+  }
+
+  /** A measurement costs seconds of a busy machine's time; a look at it does not. */
+  async #lookAround(): Promise<Reason | undefined> {
+    const watch = await this.#watchConditions({ pid: undefined, threads: 0 });
+    await sleep(LOOK_MS, this.#options.signal);
+    const detail = await watch.disturbance();
+    if (detail === undefined) return undefined;
+    this.#options.log.info('calibration put off', { reason: detail });
+    return { why: 'disturbed', detail };
   }
 
   #reasonToStop(): Reason | undefined {

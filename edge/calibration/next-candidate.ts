@@ -20,20 +20,22 @@ export interface CalibrationState {
 
 /**
  * Candidates that a plan's choice should not be made without, the most promising first. First each way to run (variant, backend, provider)
- * with the planner's thread count, in the order of the plan; then, outwards from the best measured count of each, the next lower and higher one.
+ * as the plan ranks it highest; then, outwards from the best measured thread count of each way, the next lower and higher one.
  */
 export function candidatesToMeasure(plan: Plan, state: CalibrationState): readonly Candidate[] {
   const runnable = plan.candidates.filter(({ reasons }) => reasons.length === 0);
-  const measured = runnable.filter((candidate) => candidate.measured !== null);
-  const best = Math.min(...measured.map(secondsOf));
-  const isOpen = ({ id }: Candidate): boolean => !state.over.has(id);
-  const unmeasured = runnable.filter((candidate) => candidate.measured === null && isOpen(candidate));
-  return [
-    ...unmeasured.filter((candidate) => secondsOf(candidate) <= best * HOPELESS),
-    ...otherThreads(measured, best, state).filter(
-      (candidate) => isOpen(candidate) && !plan.candidates.some(({ id }) => id === candidate.id),
-    ),
-  ];
+  const ways = [...Map.groupBy(runnable, wayOf).values()];
+  const leaders = ways.flatMap((way) => way.filter(({ measured }) => measured !== null).sort(byTime)[0] ?? []).sort(byTime);
+  const best = leaders[0] ? secondsOf(leaders[0]) : Number.POSITIVE_INFINITY;
+  const unknown = ways
+    .filter((way) => way.every(({ measured }) => measured === null))
+    .flatMap((way) => way.find(({ id }) => !state.over.has(id)) ?? [])
+    .filter((candidate) => secondsOf(candidate) <= best * HOPELESS);
+  const others = leaders
+    .filter((leader) => secondsOf(leader) <= best * FAR_BEHIND || isSuspicious(leader, state))
+    .flatMap((leader) => neighbours(leader, state.threadCounts))
+    .filter(({ id }) => !state.over.has(id) && !plan.candidates.some((candidate) => candidate.id === id && isSettled(candidate)));
+  return [...unknown, ...others];
 }
 
 /** 1, 2, 4 ... up to the cores this process may use, and where the kinds of cores end. */
@@ -44,18 +46,17 @@ export function threadCountsOf({ usableCores, logicalCores, physicalCores, perfo
   return [...new Set([...powers, ...borders])].sort((a, b) => a - b);
 }
 
-function otherThreads(measured: readonly Candidate[], best: number, state: CalibrationState): readonly Candidate[] {
-  const leaders = [...Map.groupBy(measured, wayOf).values()].map((group) =>
-    group.reduce((first, one) => (secondsOf(one) < secondsOf(first) ? one : first)),
-  );
-  return leaders
-    .filter((leader) => leader.provider.startsWith('cpu') && (secondsOf(leader) <= best * FAR_BEHIND || isSuspicious(leader, state)))
-    .sort((a, b) => secondsOf(a) - secondsOf(b) || (a.id < b.id ? -1 : 1))
-    .flatMap((leader) => neighbours(leader.threads, state.threadCounts).map((threads) => withThreads(leader, threads)));
+/** The candidate with the next lower and the next higher count; threads mean nothing where a GPU does the work. */
+function neighbours(leader: Candidate, counts: readonly number[]): readonly Candidate[] {
+  if (!leader.provider.startsWith('cpu')) return [];
+  const lower = counts.findLast((count) => count < leader.threads);
+  const higher = counts.find((count) => count > leader.threads);
+  return [lower, higher].flatMap((threads) => (threads === undefined ? [] : [withThreads(leader, threads)]));
 }
 
-function neighbours(threads: number, counts: readonly number[]): readonly number[] {
-  return [counts.findLast((count) => count < threads), counts.find((count) => count > threads)].filter((count) => count !== undefined);
+/** True for what is measured, or may not run. */
+function isSettled({ measured, reasons }: Candidate): boolean {
+  return measured !== null || reasons.length > 0;
 }
 
 function isSuspicious(candidate: Candidate, { expectedSeconds }: CalibrationState): boolean {
@@ -70,6 +71,10 @@ function withThreads(candidate: Candidate, threads: number): Candidate {
 
 function wayOf({ variant, backend, provider }: Candidate): string {
   return `${variant}/${backend}/${provider}`;
+}
+
+function byTime(a: Candidate, b: Candidate): number {
+  return secondsOf(a) - secondsOf(b) || (a.id < b.id ? -1 : 1);
 }
 
 function secondsOf({ estimate }: Candidate): number {

@@ -159,8 +159,18 @@ describe('what was not measured is told:', () => {
     target('a', { x: 'ship bell', y: 'ship fog bell', z: 'lamp ship bell' })(store),
   ];
 
-  it('under other load nothing is kept, and after two attempts the rest is put off', async () => {
-    const { options, store, events } = setUp(three, { watchConditions: disturbed });
+  it('on a busy machine nothing is begun', async () => {
+    const { options, events, progress } = setUp(three, { watchConditions: disturbed });
+    const { measured, skipped } = await calibrate(options);
+    expect(measured).toEqual([]);
+    expect(skipped.map(({ why }) => why)).toEqual(['disturbed', 'disturbed', 'disturbed']);
+    expect(progress).toEqual([]);
+    expect(events).toEqual(['calibration put off']);
+  });
+
+  it('under load that comes meanwhile nothing is kept, and after two attempts the rest is put off', async () => {
+    const watchConditions: WatchConditions = (measured) => (measured.pid === undefined ? undisturbed : disturbed)(measured);
+    const { options, store, events } = setUp(three, { watchConditions });
     const { measured, skipped } = await calibrate(options);
     expect(measured).toEqual([]);
     expect(store.measurements(FINGERPRINT, Date.now())).toEqual([]);

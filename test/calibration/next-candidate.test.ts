@@ -40,6 +40,25 @@ describe('worth measuring', () => {
     expect(idsOf(candidatesToMeasure(plan, state({ threadCounts: [] })))).toEqual(['m/v/onnx/cpu/t2']);
   });
 
+  it('is each way to run before another number of threads of any', () => {
+    const plan = planOf([
+      candidate({ backend: 'tflite' }, 1),
+      candidate({ backend: 'tflite', threads: 1 }, 1.5),
+      candidate({ backend: 'llama' }, 3),
+    ]);
+    expect(idsOf(candidatesToMeasure(plan, state()))).toEqual(['m/v/tflite/cpu/t2', 'm/v/llama/cpu/t2']);
+    // What failed with two threads may work with one.
+    expect(idsOf(candidatesToMeasure(plan, state({ over: new Set(['m/v/tflite/cpu/t2']) })))).toEqual([
+      'm/v/tflite/cpu/t1',
+      'm/v/llama/cpu/t2',
+    ]);
+  });
+
+  it('is no number of threads that may not run', () => {
+    const plan = planOf([measured({}, 1), candidate({ threads: 4, reasons: [{ code: 'quarantined', detail: '' }] }, 1)]);
+    expect(idsOf(candidatesToMeasure(plan, state()))).toEqual(['m/v/onnx/cpu/t1']);
+  });
+
   it('are then the next lower and higher thread counts of what is measured, the quickest first', () => {
     const plan = planOf([measured({ backend: 'onnx' }, 1.5), measured({ backend: 'tflite' }, 1)]);
     expect(idsOf(candidatesToMeasure(plan, state()))).toEqual([
