@@ -50,7 +50,7 @@ export interface QuantizeRequest {
 
 /**
  * Writes weights in another quantisation and measures what that cost.
- * @throws EdgeError `E_QUALITY_LOST` with both numbers when it cost too much, `E_MODEL_CORRUPT`, `E_MODEL_LOAD`, `E_DISK_FULL`,
+ * @throws EdgeError `E_QUALITY_LOST` with both numbers when it cost too much, `E_MODEL_NOT_STORED`, `E_MODEL_CORRUPT`, `E_MODEL_LOAD`, `E_DISK_FULL`,
  * `E_UNSUPPORTED` where there is no library for this platform, `E_ENGINE_CRASHED`, `E_CANCELLED`.
  */
 export type Quantize = (request: QuantizeRequest) => Promise<KeptQuality>;

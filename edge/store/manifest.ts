@@ -9,7 +9,7 @@ import { writeWhole } from './disk.ts';
 import type { StoreLayout } from './layout.ts';
 
 const manifestFile = z.object({
-  role: z.enum(['weights', 'tokenizer', 'config', 'library']),
+  role: z.enum(['weights', 'tokenizer', 'config', 'library', 'loader']),
   name: z.string(),
   /** The card's hash, or the first one seen where the card has none. */
   sha256: z.string(),

@@ -114,6 +114,9 @@ describe('a wrong card', () => {
     ['an unversioned artifact', withSource({ kind: 'maven', artifact: 'a:b', path: 'c' }), 'sources.0.artifact'],
     ['an unknown source', withSource({ kind: 'ftp', url: 'ftp://example.org' }), 'sources.0.kind'],
     ['a URL of another protocol', withSource({ kind: 'https', url: 'ftp://example.org/a' }), 'sources.0.url'],
+    ['weights derived from a variant it does not have', withSource({ kind: 'derived', from: 'q4_1', to: 'Q8_0' }), 'another of this card'],
+    ['weights derived from themselves', withSource({ kind: 'derived', from: 'q8_0', to: 'Q8_0' }), 'not derived itself'],
+    ['weights in a quantisation that nothing makes', withSource({ kind: 'derived', from: 'q8_0', to: 'Q9' }), 'sources.0.to'],
     ['no source', cardOf('m', [{ ...file, sources: [] }]), 'sources'],
     ['an encoder without its profile', { ...cardOf('m', [file]), task: 'embed' }, 'embedding'],
   ])('%s: the error names the file and the field', (_, card, field) => {

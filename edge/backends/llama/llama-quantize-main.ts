@@ -1,6 +1,8 @@
 /** Entry of the quantiser's child: one job. Started by `llamaQuantizer` with model and quantisation as arguments, for process lists. */
+import { access } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import type { KeptQuality } from '#edge/contracts/quantize.ts';
+import { EdgeError, systemErrorCode } from '#edge/core/errors.ts';
 import { connectParent } from '#edge/core/process/parent.ts';
 import { compareReadings, type Reading, readQuality } from './llama-quality.ts';
 import type { QuantizeHostMethods, QuantizeMethods } from './llama-quantize.ts';
@@ -14,6 +16,10 @@ const THREADS = Math.max(1, Math.floor(availableParallelism() / 2));
 const TENSOR_LINE = /^\[\s*(\d+)\/\s*(\d+)\]/;
 
 async function quantize({ model, from, to, quantization, measure }: Job): Promise<KeptQuality> {
+  await access(from).catch((error: unknown) => {
+    const found = systemErrorCode(error) ?? 'none';
+    throw new EdgeError('E_MODEL_NOT_STORED', { what: `cannot quantise ${model}`, expected: `a file at ${from}`, found, cause: error });
+  });
   const library = await loadLibllama((text) => {
     const [, done, total] = TENSOR_LINE.exec(text) ?? [];
     if (done !== undefined && total !== undefined) report(`quantising ${model} to ${quantization}`, Number(done), Number(total));
