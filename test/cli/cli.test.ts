@@ -25,6 +25,7 @@ describe.concurrent('help', () => {
     ['rm'],
     ['verify'],
     ['path'],
+    ['quantize'],
     ['plan'],
     ['telemetry', 'status'],
     ['fleet', 'devices'],
