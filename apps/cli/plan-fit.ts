@@ -19,63 +19,78 @@ const MIXES: readonly (readonly [name: string, bitsPerWeight: number])[] = [
 const CURABLE: readonly RejectionCode[] = ['mem-exceeds', 'ctx-exceeds-train', 'not-downloaded', 'quarantined'];
 const TOO_LARGE: readonly RejectionCode[] = ['mem-exceeds', 'ctx-exceeds-train'];
 
+/** A mix is named only when it is this much smaller than the file. */
+const WORTHWHILE = 0.9;
+
 /** The memory of one candidate against what there is. */
 export interface Fit {
+  /** Id of the candidate, and its variant. */
   readonly candidate: string;
+  readonly variant: string;
   readonly contextTokens: number;
+  /** Longest context of the model: {@link memory} is that of no longer one. */
+  readonly trainedTokens: number;
   readonly fits: boolean;
   readonly memory: MemoryEstimate;
   readonly budgetBytes: number;
   /** What would fit where this does not; each on its own. */
-  readonly instead: { readonly contextTokens?: number; readonly variant?: string; readonly quantisation?: string };
+  readonly instead: { readonly contextTokens?: number; readonly quantisation?: string };
 }
 
 /**
- * Judges the chosen candidate, or the best that only memory, context or absence stand against.
+ * Judges the chosen candidate; without one the best that fits but for absence, else the one that needs least.
  * Undefined when nothing could run the model here however small it were.
- * @param input What `plan` was made from, for one model.
+ * @param input What `plan` was made from.
  */
 export function judgeFit(plan: Plan, input: PlanInput): Fit | undefined {
-  const candidate = plan.chosen ?? plan.candidates.find(({ reasons }) => reasons.every(({ code }) => CURABLE.includes(code)));
+  const curable = plan.candidates.filter(({ reasons }) => reasons.every(({ code }) => CURABLE.includes(code)));
+  const candidate = plan.chosen ?? curable.find(isSmallEnough) ?? leastMemory(curable);
   const card = input.cards.find(({ id }) => id === candidate?.model);
   if (!candidate || !card) return undefined;
   const fits = isSmallEnough(candidate);
-  const asked = input.requiredContextTokens ?? Math.min(card.contextTokens, input.settings.contextTokens);
+  const contextTokens = input.requiredContextTokens ?? Math.min(card.contextTokens, input.settings.contextTokens);
   return {
     candidate: candidate.id,
-    contextTokens: asked,
+    variant: candidate.variant,
+    contextTokens,
+    trainedTokens: card.contextTokens,
     fits,
     memory: candidate.estimate.memory,
     budgetBytes: plan.budgetBytes,
-    instead: fits ? {} : whatFits(card, candidate, input, asked),
+    instead: fits ? {} : whatFits(card, candidate, input, contextTokens),
   };
 }
 
-/** The sum and the verdict in one line. */
-export function describeFit({ contextTokens, fits, memory, budgetBytes, instead }: Fit): string {
-  const cache = memory.kvBytes > 0 ? ` + cache ${formatBytes(memory.kvBytes)} (context ${formatCount(contextTokens)})` : '';
-  const sum = `weights ${formatBytes(memory.weightsBytes)}${cache} + compute ${formatBytes(memory.computeBytes)} + runtime ${formatBytes(memory.runtimeBytes)}`;
-  const total = `${formatBytes(memory.totalBytes)} of ${formatBytes(budgetBytes)} = ${sum}`;
-  if (fits) return `fits: ${total}`;
+/** The verdict and the sum in one line. */
+export function describeFit({ variant, contextTokens, trainedTokens, fits, memory, budgetBytes, instead }: Fit): string {
+  const context = memory.kvBytes > 0 ? ` with context ${formatCount(contextTokens)}` : '';
+  const parts = [
+    `weights ${formatBytes(memory.weightsBytes)}`,
+    ...(memory.kvBytes > 0 ? [`cache ${formatBytes(memory.kvBytes)}`] : []),
+    `compute ${formatBytes(memory.computeBytes)}`,
+    `runtime ${formatBytes(memory.runtimeBytes)}`,
+  ];
+  const sum = `${formatBytes(memory.totalBytes)} of ${formatBytes(budgetBytes)} = ${parts.join(' + ')}`;
+  if (fits) return `${variant} fits${context}: ${sum}`;
+  if (contextTokens > trainedTokens && trainedTokens > 0) {
+    const verdict = `${variant} was trained for a context of ${formatCount(trainedTokens)}, not of ${formatCount(contextTokens)}`;
+    return memory.totalBytes > budgetBytes ? `${verdict}, and ${formatCount(trainedTokens)} does not fit: ${sum}` : verdict;
+  }
   const ways = [
     ...(instead.contextTokens === undefined ? [] : [`context ${formatCount(instead.contextTokens)} fits`]),
-    ...(instead.variant === undefined ? [] : [`or variant ${instead.variant}`]),
-    ...(instead.quantisation === undefined ? [] : [`or ${instead.quantisation}`]),
+    ...(instead.quantisation === undefined ? [] : [`${instead.quantisation} fits`]),
   ];
-  return `does not fit: ${total}; ${ways.length === 0 ? 'nothing smaller of it does either' : ways.join('; ').replace(/^or /, '')}`;
+  return `${variant} does not fit${context}: ${sum}; ${ways.join(', or ') || 'no smaller context or quantisation of it does'}`;
+}
+
+function leastMemory(candidates: readonly Candidate[]): Candidate | undefined {
+  return candidates.toSorted((a, b) => a.estimate.memory.totalBytes - b.estimate.memory.totalBytes)[0];
 }
 
 function whatFits(card: ModelCard, candidate: Candidate, input: PlanInput, asked: number): Fit['instead'] {
   const contextTokens = largestContext(card, input, Math.min(asked, card.contextTokens));
-  const variant = card.variants.find(
-    ({ id }) => id !== candidate.variant && fitsWith({ ...card, variants: card.variants.filter((each) => each.id === id) }, input),
-  );
-  const quantisation = variant ? undefined : largestMix(card, candidate, input);
-  return {
-    ...(contextTokens === undefined ? {} : { contextTokens }),
-    ...(variant ? { variant: variant.id } : {}),
-    ...(quantisation === undefined ? {} : { quantisation }),
-  };
+  const quantisation = largestMix(card, candidate, input);
+  return { ...(contextTokens === undefined ? {} : { contextTokens }), ...(quantisation === undefined ? {} : { quantisation }) };
 }
 
 /** By halving: a smaller context never needs more. */
@@ -95,7 +110,9 @@ function largestContext(card: ModelCard, input: PlanInput, most: number): number
 function largestMix(card: ModelCard, candidate: Candidate, input: PlanInput): string | undefined {
   const own = card.variants.find(({ id }) => id === candidate.variant);
   if (own?.format !== 'gguf') return undefined;
-  return MIXES.find(([, bits]) => bits < own.bitsPerWeight && fitsWith({ ...card, variants: [shrunk(own, bits)] }, input))?.[0];
+  return MIXES.find(
+    ([, bits]) => bits < WORTHWHILE * own.bitsPerWeight && fitsWith({ ...card, variants: [shrunk(own, bits)] }, input),
+  )?.[0];
 }
 
 function shrunk(variant: ModelVariant, bitsPerWeight: number): ModelVariant {

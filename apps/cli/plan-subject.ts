@@ -9,7 +9,8 @@ import { type Catalog, variantOf } from '#edge/store/catalog.ts';
 import { cardFromHeader } from '#edge/store/headers/card-from-header.ts';
 import { readFileHeader } from '#edge/store/headers/file-source.ts';
 import { readRemoteHeader } from '#edge/store/headers/http-source.ts';
-import type { ModelHeader } from '#edge/store/headers/model-header.ts';
+import type { GraphTensor, ModelHeader } from '#edge/store/headers/model-header.ts';
+import { FORMAT_NAMES } from '#edge/store/headers/recognise.ts';
 import { hubRequest } from '#edge/store/sources/hf.ts';
 import { placeOf, type SourceSettings } from '#edge/store/sources/source.ts';
 
@@ -93,4 +94,18 @@ function describe(name: string, source: ModelSource, header: ModelHeader): FileS
     });
   }
   return { kind: 'file', card: cardFromHeader({ name, source }, header), header };
+}
+
+/** A file in one line, for people. */
+export function describeFile({ card, header }: FileSubject): string {
+  const { transformer, inputs, outputs } = header;
+  const kind = transformer
+    ? `${transformer.architecture}, ${transformer.layers} layers, trained for ${transformer.contextTokens.toLocaleString('en-US')} tokens`
+    : `${inputs.map(describeTensor).join(', ')} > ${outputs.map(describeTensor).join(', ')}`;
+  const size = `${(header.parameters / 1e6).toFixed(1)} M parameters at ${header.bitsPerWeight.toFixed(2)} bits`;
+  return `${card.name}: ${FORMAT_NAMES[header.format]} ${header.quantisation}, ${size}, ${kind}; how good it is nobody measured`;
+}
+
+function describeTensor({ name, dtype, shape }: GraphTensor): string {
+  return `${name} ${dtype}[${shape.map((size) => (size < 0 ? '?' : size)).join(',')}]`;
 }

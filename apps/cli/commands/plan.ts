@@ -10,7 +10,7 @@ import { planTable } from '#edge/planner/plan-table.ts';
 import type { EdgeRuntime } from '#edge/runtime/edge-runtime.ts';
 import { action } from '../context.ts';
 import { describeFit, type Fit, judgeFit } from '../plan-fit.ts';
-import { type FileSubject, type PlanSubject, resolveSubject } from '../plan-subject.ts';
+import { describeFile, type FileSubject, type PlanSubject, resolveSubject } from '../plan-subject.ts';
 import { paint, print, printJson } from '../terminal.ts';
 
 /** Tasks with a default model. */
@@ -34,6 +34,7 @@ export const plan = action(
     const fit = subject.kind === 'task' && options.context === undefined ? undefined : judgeFit(made, input);
     const shown = subject.kind === 'file' && subject.absence !== undefined ? withAbsence(made, subject.absence) : made;
     if (json) return printJson({ ...shown, device: input.device, ...(fit ? { fit } : {}), ...headerOf(subject) });
+    if (subject.kind === 'file') print(describeFile(subject));
     printPlan(shown, options.all || subject.kind !== 'task', fit);
   },
   { overrides: profileOverride },
