@@ -1,4 +1,4 @@
-import type { Candidate, RateName } from '#edge/contracts/plan.ts';
+import type { Candidate, RateName, Rates } from '#edge/contracts/plan.ts';
 
 /** What each rate is of, and the unit. */
 const NAMES: Readonly<Record<RateName, readonly [name: string, unit: string]>> = {
@@ -11,7 +11,12 @@ const NAMES: Readonly<Record<RateName, readonly [name: string, unit: string]>> =
 
 /** `290 prompt and 117 answer tokens/s`, `256 short and 52 long texts/s`, `190 runs/s`. */
 export function formatRates({ estimate }: Candidate): string {
-  const rates = Object.entries(estimate.rates).map(([name, { value }]) => {
+  return formatRateValues(Object.fromEntries(Object.entries(estimate.rates).map(([name, { value }]) => [name, value])));
+}
+
+/** The same of bare numbers. */
+export function formatRateValues(values: Rates): string {
+  const rates = Object.entries(values).map(([name, value]) => {
     const [what, unit] = NAMES[name as RateName];
     return { text: `${formatNumber(value)} ${what}`.trim(), unit };
   });

@@ -14,10 +14,11 @@ export interface Way {
   readonly threads: number;
 }
 
-/** Measurements that count, latest first: taken on this device, within the last 30 days. */
+/** Measurements that count, latest first: taken on this device, within the last 30 days, with rates that can be divided by. */
 export function validMeasurements({ measurements, device, nowMs }: PlanInput): readonly Measurement[] {
   return measurements
     .filter(({ fingerprint, atMs }) => fingerprint === device.fingerprint && nowMs - atMs < MEASUREMENT_LIFE_MS)
+    .filter(({ rates }) => Object.values(rates).every((rate) => Number.isFinite(rate) && rate > 0))
     .toSorted((a, b) => b.atMs - a.atMs || compareText(JSON.stringify(a), JSON.stringify(b)));
 }
 
