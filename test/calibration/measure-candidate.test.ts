@@ -104,6 +104,15 @@ describe('a failure ends with the code of its class, and blames the candidate:',
     await blamed(measure(fakeSpec(), { card: { golden: goOn('[crash]') } }), 'E_ENGINE_CRASHED');
   });
 
+  it('a crash while it is measured, though the call works when it is repeated', async () => {
+    const watchConditions: WatchConditions = async ({ pid = 0 }) => {
+      process.kill(pid, 'SIGSEGV');
+      return { disturbance: async () => undefined };
+    };
+    const error = await blamed(measure(fakeSpec(), { watchConditions }), 'E_ENGINE_CRASHED');
+    expect(error.message).toContain('SIGSEGV');
+  });
+
   it('a hang while loading', async () => {
     await blamed(measure(fakeSpec('some words [hang]'), { deadlineMs: 1500 }), 'E_DEADLINE');
   });
