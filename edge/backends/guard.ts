@@ -1,6 +1,7 @@
 /**
  * The rules that hold for every engine, kept in one place around each of them: requests are checked before they reach
- * native code, an aborted call does not start, and after disposal calls fail while those in flight are ended and awaited.
+ * native code, an aborted call does not start, a lack of memory has its code, and after disposal calls fail while those in
+ * flight are ended and awaited.
  */
 import type { Backend, CallOptions, Engine } from '#edge/contracts/backend.ts';
 import type { GenerateRequest } from '#edge/contracts/generate.ts';
@@ -16,9 +17,20 @@ export function guardBackend(backend: Backend): Backend {
     formats: backend.formats,
     async load(spec, options) {
       throwIfAborted(options?.signal, 'load');
-      return new GuardedEngine(await backend.load(spec, options));
+      return new GuardedEngine(await backend.load(spec, options).catch(rethrow));
     },
   };
+}
+
+/** V8 tells of a buffer that it got no memory for by a plain RangeError. */
+function rethrow(error: unknown): never {
+  if (!(error instanceof RangeError && /allocation failed|failed to allocate/i.test(error.message))) throw error;
+  throw new EdgeError('E_MEMORY_BUDGET', {
+    what: 'the engine ran out of memory',
+    expected: 'memory for its work',
+    found: error.message,
+    cause: error,
+  });
 }
 
 class GuardedEngine implements Engine {
@@ -42,6 +54,8 @@ class GuardedEngine implements Engine {
     this.#inFlight.add(done.promise);
     try {
       yield* this.#inner.generate(request, { signal: this.#signal(options) });
+    } catch (error) {
+      rethrow(error);
     } finally {
       this.#inFlight.delete(done.promise);
       done.resolve();
@@ -83,6 +97,8 @@ class GuardedEngine implements Engine {
     this.#inFlight.add(call);
     try {
       return await call;
+    } catch (error) {
+      rethrow(error);
     } finally {
       this.#inFlight.delete(call);
     }

@@ -14,8 +14,9 @@ export interface ChildExit {
   readonly error: EdgeError;
 }
 
-/** What C++, the C library, ggml and V8 say when an allocation fails, before they end the process or right after. */
-const MEMORY_WORDS = /bad_alloc|cannot allocate memory|out of memory|insufficient memory|failed to allocate/i;
+/** What C++, the C library, XNNPACK, ggml and V8 say of an allocation or a thread that failed, before they end the process. */
+const MEMORY_WORDS =
+  /bad_alloc|cannot allocate memory|out of memory|insufficient memory|failed to allocate|what\(\): +resource temporarily unavailable/i;
 
 /**
  * The error of a child that died unasked: `E_MEMORY_BUDGET` when memory ran out, else `E_ENGINE_CRASHED`. What the child wrote is only
