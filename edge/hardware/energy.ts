@@ -1,4 +1,4 @@
-import { type Clock, sleep, systemClock } from '#edge/core/clock.ts';
+import { sleep, systemClock } from '#edge/core/clock.ts';
 import { type EnergyCounter, findJetsonRails, findPiPmic, findRapl, type PowerGauge } from './energy-sources.ts';
 import type { ProbeIo } from './probe-io.ts';
 
@@ -26,13 +26,13 @@ export type EnergyMeterSearch = { readonly meter: EnergyMeter } | { readonly rea
  * read on a timer while the work runs and integrated by the trapezoidal rule; counters are read before and after. macOS
  * and Windows show no meter to a process without special rights.
  */
-export async function findEnergyMeter(io: ProbeIo, clock: Clock = systemClock): Promise<EnergyMeterSearch> {
+export async function findEnergyMeter(io: ProbeIo): Promise<EnergyMeterSearch> {
   if (io.system.platform !== 'linux') return { reason: `no energy meter that an ordinary process may read on ${io.system.platform}` };
   const reasons: string[] = [];
   for (const find of [findRapl, findJetsonRails, findPiPmic]) {
     const found = await find(io);
     if (typeof found === 'string') reasons.push(found);
-    else if (found) return { meter: meterOf(found, clock) };
+    else if (found) return { meter: meterOf(found) };
   }
   return { reason: reasons.join('; ') || 'no energy meter: neither RAPL, nor INA3221 sensors, nor a Raspberry Pi 5' };
 }
@@ -46,36 +46,36 @@ export function joulesBetween(before: readonly number[], after: readonly number[
   return parts.length > 0 && parts.every((part) => part > 0) ? parts.reduce((total, part) => total + part, 0) : undefined;
 }
 
-function meterOf(source: EnergyCounter | PowerGauge, clock: Clock): EnergyMeter {
+function meterOf(source: EnergyCounter | PowerGauge): EnergyMeter {
   return {
     source: source.source,
-    measure: (work) => (source.kind === 'counter' ? readAround(source, clock, work) : integrate(source, clock, work)),
+    measure: (work) => (source.kind === 'counter' ? readAround(source, work) : integrate(source, work)),
   };
 }
 
-async function readAround<T>(counter: EnergyCounter, clock: Clock, work: () => Promise<T>): Promise<Metered<T>> {
+async function readAround<T>(counter: EnergyCounter, work: () => Promise<T>): Promise<Metered<T>> {
   const before = await counter.joules();
-  const start = clock.monotonic();
+  const start = systemClock.monotonic();
   const result = await work();
-  const seconds = (clock.monotonic() - start) / 1000;
+  const seconds = (systemClock.monotonic() - start) / 1000;
   const after = await counter.joules();
   const joules = before && after ? joulesBetween(before, after, counter.rangesJoules) : undefined;
   return { result, seconds, ...(joules === undefined ? {} : { joules }) };
 }
 
-async function integrate<T>(gauge: PowerGauge, clock: Clock, work: () => Promise<T>): Promise<Metered<T>> {
+async function integrate<T>(gauge: PowerGauge, work: () => Promise<T>): Promise<Metered<T>> {
   const readings: { readonly atMs: number; readonly watts: number }[] = [];
   const look = async (): Promise<void> => {
     const watts = await gauge.watts();
-    if (watts !== undefined) readings.push({ atMs: clock.monotonic(), watts });
+    if (watts !== undefined) readings.push({ atMs: systemClock.monotonic(), watts });
   };
   await look();
-  const start = clock.monotonic();
+  const start = systemClock.monotonic();
   const done = new AbortController();
   const watching = watch(look, gauge.periodMs, done.signal);
   let end = start;
   const result = await work().finally(async () => {
-    end = clock.monotonic();
+    end = systemClock.monotonic();
     done.abort();
     await watching;
   });

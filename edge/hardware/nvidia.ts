@@ -9,12 +9,15 @@ const DEVICE_NODES = ['/dev/nvidiactl', '/dev/nvidia0'];
 const DRIVER_FILE = '/proc/driver/nvidia/version';
 const GPUS_FOLDER = '/proc/driver/nvidia/gpus';
 const CUDA_VERSION_FILE = '/usr/local/cuda/version.json';
+const WINDOWS_DRIVER = 'C:\\Windows\\System32\\nvcuda.dll';
+const WINDOWS_TOOLKITS = 'C:\\Program Files\\NVIDIA GPU Computing Toolkit\\CUDA';
 const SMI_ARGS = ['--query-gpu=name,memory.total,driver_version', '--format=csv,noheader,nounits'];
 const SMI_TIMEOUT_MS = 2000;
 
 export interface NvidiaGpu {
   readonly name: string;
   readonly memoryBytes?: number;
+  readonly driver?: string;
 }
 
 /** Driver version such as `550.54.15` of `/proc/driver/nvidia/version`. */
@@ -35,15 +38,22 @@ export function parseCudaVersion(text: string): string | undefined {
 /** Rows of `nvidia-smi --query-gpu=name,memory.total,driver_version`; `[N/A]` leaves the size out. */
 export function parseNvidiaSmi(text: string): readonly NvidiaGpu[] {
   return text.split('\n').flatMap((line) => {
-    const [name = '', mebibytes = ''] = line.split(',').map((cell) => cell.trim());
+    const [name = '', mebibytes = '', version = ''] = line.split(',').map((cell) => cell.trim());
     if (name === '' || !line.includes(',')) return [];
     const size = Number(mebibytes);
-    return [{ name, ...(size > 0 && size * MIB <= MOST_MEMORY_BYTES ? { memoryBytes: size * MIB } : {}) }];
+    return [
+      {
+        name,
+        ...(size > 0 && size * MIB <= MOST_MEMORY_BYTES ? { memoryBytes: size * MIB } : {}),
+        ...(/^\d+\.\d+/.test(version) ? { driver: version } : {}),
+      },
+    ];
   });
 }
 
 /** Discrete NVIDIA GPUs. `nvidia-smi` runs only when a device node exists. */
 export async function probeNvidia(io: ProbeIo): Promise<readonly Accelerator[]> {
+  if (io.system.platform === 'win32') return probeNvidiaOnWindows(io);
   if (io.system.platform !== 'linux') return [];
   const driverText = await io.readText(DRIVER_FILE);
   const nodes = await Promise.all(DEVICE_NODES.map((path) => io.exists(path)));
@@ -60,6 +70,29 @@ export async function probeNvidia(io: ProbeIo): Promise<readonly Accelerator[]> 
     ...(driver === undefined ? {} : { driver }),
     ...(libraries.runtime === undefined ? {} : { runtime: libraries.runtime }),
     evidence: [evidenceOf('accelerators.cuda', node, gpu.name), ...shared],
+  }));
+}
+
+/** On Windows the driver brings `nvidia-smi`; the toolkit's library is looked for where its installer puts it. */
+async function probeNvidiaOnWindows(io: ProbeIo): Promise<readonly Accelerator[]> {
+  if (!(await io.exists(WINDOWS_DRIVER))) return [];
+  const [gpus, releases] = await Promise.all([readSmi(io), io.readDir(WINDOWS_TOOLKITS)]);
+  const runtimes = (releases ?? []).flatMap((name) => /^v((?:11|12|13)\.\d+)$/.exec(name)?.[1] ?? []);
+  const libraries = runtimes.map((version) => `${WINDOWS_TOOLKITS}\\v${version}\\bin\\cudart64_${version.split('.')[0]}.dll`);
+  const found = await Promise.all(libraries.map((path) => io.exists(path)));
+  const index = found.lastIndexOf(true);
+  const runtime = runtimes[index];
+  return gpus.map((gpu) => ({
+    kind: 'cuda',
+    ...gpu,
+    unified: false,
+    confidence: runtime === undefined ? 'device' : 'library',
+    ...(runtime === undefined ? {} : { runtime }),
+    evidence: [
+      evidenceOf('accelerators.cuda', `nvidia-smi ${SMI_ARGS[0]}`, gpu.name),
+      evidenceOf('accelerators.cuda', WINDOWS_DRIVER, 'library found'),
+      ...(runtime === undefined ? [] : [evidenceOf('accelerators.cuda', libraries[index] ?? '', 'library found')]),
+    ],
   }));
 }
 
@@ -92,8 +125,12 @@ export async function findCudaLibraries(io: ProbeIo): Promise<CudaLibraries> {
   };
 }
 
+async function readSmi(io: ProbeIo): Promise<readonly NvidiaGpu[]> {
+  return parseNvidiaSmi((await io.run('nvidia-smi', SMI_ARGS, SMI_TIMEOUT_MS)) ?? '');
+}
+
 async function readGpus(io: ProbeIo): Promise<readonly NvidiaGpu[]> {
-  const fromTool = parseNvidiaSmi((await io.run('nvidia-smi', SMI_ARGS, SMI_TIMEOUT_MS)) ?? '');
+  const fromTool = await readSmi(io);
   if (fromTool.length > 0) return fromTool;
   const buses = (await io.readDir(GPUS_FOLDER)) ?? [];
   const texts = await Promise.all(buses.map((bus) => io.readText(`${GPUS_FOLDER}/${bus}/information`)));

@@ -103,7 +103,7 @@ describe('probeDevice', () => {
     expect(await parts('x64-avx512-vm')).toEqual([]);
     expect(await parts('jetson-orin-nano')).toEqual(['NVIDIA Jetson', 'cuda']);
     expect(await parts('alpine-musl')).toEqual(['musl']);
-    expect(await parts('windows-laptop')).toEqual(['win32 on x64', 'directml', 'vulkan']);
+    expect(await parts('windows-laptop')).toEqual(['win32 on x64', 'cuda', 'directml', 'vulkan']);
   });
 
   it('changes the fingerprint with the cores that a quota leaves', async () => {

@@ -145,8 +145,8 @@ describe('boards and accelerators', () => {
     expect(parseNvidiaDriver('')).toBeUndefined();
     expect(parseGpuInformation('Model: \t\t NVIDIA RTX A6000\nIRQ: 1\n')).toBe('NVIDIA RTX A6000');
     expect(parseNvidiaSmi('NVIDIA RTX A6000, 49140, 550.54.15\nGB10, [N/A], 580.1\n')).toEqual([
-      { name: 'NVIDIA RTX A6000', memoryBytes: 49_140 * 1024 * 1024 },
-      { name: 'GB10' },
+      { name: 'NVIDIA RTX A6000', memoryBytes: 49_140 * 1024 * 1024, driver: '550.54.15' },
+      { name: 'GB10', driver: '580.1' },
     ]);
     expect(parseNvidiaSmi('No devices were found\n')).toEqual([]);
     expect(parseCudaVersion('{"cuda" : {"name" : "CUDA SDK", "version" : "12.6.11"}, "nsight" : {"version" : "2024.5"}}')).toBe('12.6.11');
@@ -266,6 +266,17 @@ describe('Windows', () => {
     expect([device.accelerators, device.board.name, device.power]).toEqual([[], '', { source: 'unknown' }]);
   });
 
+  it('finds the CUDA toolkit where its installer puts it', async () => {
+    const io = recordedIo('windows-laptop');
+    const library = 'C:\\Program Files\\NVIDIA GPU Computing Toolkit\\CUDA\\v12.6\\bin\\cudart64_12.dll';
+    const { accelerators } = await probeDevice({
+      ...io,
+      readDir: async (folder) => (folder.endsWith('CUDA') ? ['v10.2', 'v12.6', 'v13.0'] : io.readDir(folder)),
+      exists: async (path) => path === library || io.exists(path),
+    });
+    expect(accelerators[0]).toMatchObject({ kind: 'cuda', confidence: 'library', runtime: '12.6', memoryBytes: 2 * 1024 ** 3 });
+  });
+
   it('asks PowerShell once, without a double quote in the script', async () => {
     const io = recordedIo('windows-laptop');
     const scripts: string[] = [];
@@ -273,8 +284,8 @@ describe('Windows', () => {
       ...io,
       run: (command, args, timeoutMs) => io.run(command, args, timeoutMs).finally(() => scripts.push(args.join(' '))),
     });
-    expect(scripts).toHaveLength(1);
-    expect(scripts[0]).not.toContain('"');
+    expect(scripts.filter((script) => script.includes('Get-CimInstance'))).toHaveLength(1);
+    for (const script of scripts) expect(script).not.toContain('"');
   });
 });
 
