@@ -75,12 +75,13 @@ function describeSpeed(chosen: Candidate, input: PlanInput): string {
   return `should do ${rates}, predicted from ${describeHardware(chosen, input)}`;
 }
 
-/** The two numbers that a prediction rests on. */
-function describeHardware({ model, variant: name, ...run }: Candidate, { cards, device }: PlanInput): string {
+/** What a prediction rests on: the arithmetic of prompts and texts, and for decoding the memory too. */
+function describeHardware({ model, variant: name, ...run }: Candidate, { cards, device, task }: PlanInput): string {
   const variant = cards.find(({ id }) => id === model)?.variants.find(({ id }) => id === name);
   if (!variant) return 'its hardware';
   const work = { ...run, variant };
-  return `${formatNumber(decodeBandwidth(device, work))} GB/s of memory and ${formatNumber(matrixRate(device, work))} billion operations a second`;
+  const operations = `${formatNumber(matrixRate(device, work))} billion operations a second`;
+  return task === 'generate' ? `${operations} and ${formatNumber(decodeBandwidth(device, work))} GB/s of memory` : operations;
 }
 
 /** Rejections that say nothing about this device, or that the user asked for. */

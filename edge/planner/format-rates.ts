@@ -23,9 +23,11 @@ export function formatRateValues(values: Rates): string {
   return `${rates.map(({ text }) => text).join(' and ')} ${rates[0]?.unit ?? ''}`;
 }
 
-/** `0.0413` > `41 ms`. */
+/** `1.42` > `1.4 s`, `0.413` > `413 ms`, `0.0413` > `41.3 ms`. */
 export function formatSeconds(seconds: number): string {
-  return seconds >= 1 ? `${formatNumber(seconds)} s` : `${formatNumber(seconds * 1000)} ms`;
+  if (seconds >= 1) return `${formatNumber(seconds)} s`;
+  const ms = seconds * 1000;
+  return `${ms >= 100 ? Math.round(ms) : Number(ms.toFixed(1))} ms`;
 }
 
 /** Whole numbers from 10 on, one digit behind the point below. */

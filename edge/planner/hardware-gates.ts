@@ -10,13 +10,12 @@ export const rejectLocalBuild: Gate = ({ localBuild, binaries, input }) => {
 
 export const rejectPlatform: Gate = (draft) => {
   if (!isPackagedBinary(draft)) return undefined;
-  const { binaries, backend, provider, input } = draft;
+  const { binaries, provider, input } = draft;
   const { platform, cpu, libc } = input.device;
   const here = `${platform}/${cpu.architecture}`;
   if (!binaries.platforms[provider]?.includes(here)) {
     const build = provider === 'cpu' ? binaries.label : `${binaries.label} with ${provider}`;
-    const advice = backend === 'llama' && provider === 'cuda' && !hasBuildOf(draft) ? '; "nearside tune" builds one' : '';
-    return { code: 'no-binary', detail: `there is no published build of ${build} for ${here}${advice}` };
+    return { code: 'no-binary', detail: `there is no published build of ${build} for ${here}${tuneAdvice(draft)}` };
   }
   if (libc.kind !== 'musl') return undefined;
   return { code: 'no-binary', detail: `builds of ${binaries.label} need glibc, this system has musl ${libc.version}`.trim() };
@@ -26,7 +25,8 @@ export const rejectLibc: Gate = (draft) => {
   const { binaries, input } = draft;
   const { kind, version } = input.device.libc;
   if (!isPackagedBinary(draft) || kind !== 'glibc' || compareVersions(version, binaries.minimumGlibc) >= 0) return undefined;
-  return { code: 'libc-too-old', detail: `${binaries.label} needs glibc ${binaries.minimumGlibc}, this system has ${version}` };
+  const detail = `${binaries.label} needs glibc ${binaries.minimumGlibc}, this system has ${version}${tuneAdvice(draft)}`;
+  return { code: 'libc-too-old', detail };
 };
 
 /** Unknown flags (an empty list, as on Windows) reject nothing. */
@@ -63,8 +63,10 @@ function isPackagedBinary({ localBuild, binaries, provider }: Draft): boolean {
   return localBuild === undefined && binaries.platforms[provider] !== 'any';
 }
 
-function hasBuildOf({ backend, provider, input }: Draft): boolean {
-  return input.localBuilds.some((build) => build.backend === backend && packagedProvider(build.provider) === provider);
+/** llama.cpp can be compiled where no binary fits: for the CPU, and for CUDA. */
+function tuneAdvice({ backend, provider, input }: Draft): string {
+  const isBuilt = input.localBuilds.some((build) => build.backend === backend && packagedProvider(build.provider) === provider);
+  return backend === 'llama' && (provider === 'cpu' || provider === 'cuda') && !isBuilt ? '; "nearside tune" builds one' : '';
 }
 
 /** Negative when `a` is the older one; `2.9` is older than `2.34`. */

@@ -23,10 +23,12 @@ export function threadOptions(way: Omit<Way, 'threads'>, input: PlanInput): read
   return [...new Set([...[...new Set([usual, ...worthTrying])].slice(0, MOST_OPTIONS), ...measured])];
 }
 
-/** The number of threads that nothing needs to be known for: the user's, or all cores, for a decoder at most four. */
+/** The number of threads that nothing needs to be known for: the user's, or all fast cores, for a decoder at most four. */
 export function usualThreads(backend: BackendId, { device, settings }: PlanInput): number {
   if (settings.threads > 0) return settings.threads;
-  return backend === 'llama' ? Math.min(usableThreads(device), MOST_USUAL_DECODE_THREADS) : usableThreads(device);
+  // Work is dealt out evenly, so every slow core is waited for.
+  const fast = Math.min(usableThreads(device), device.cpu.performanceCores ?? Number.POSITIVE_INFINITY);
+  return Math.max(1, backend === 'llama' ? Math.min(fast, MOST_USUAL_DECODE_THREADS) : fast);
 }
 
 /** Whole cores this process may use; two threads of one core do not help matrix kernels. */

@@ -29,7 +29,7 @@ describe('rejections', () => {
     ]);
     const mac = await profileOf('apple-m2');
     const intelMac: DeviceProfile = { ...mac, cpu: { ...mac.cpu, architecture: 'x64', flags: ['avx', 'avx2'] }, accelerators: [] };
-    expect(reasonsOf(`${RETRIEVAL}/int8/onnx/cpu/t8`, inputFor(intelMac, { task: 'embed' }))).toMatchObject([{ code: 'no-binary' }]);
+    expect(reasonsOf(`${RETRIEVAL}/int8/onnx/cpu/t4`, inputFor(intelMac, { task: 'embed' }))).toMatchObject([{ code: 'no-binary' }]);
     expect(makePlan(inputFor(intelMac)).chosen?.id).toBe(`${CHAT}/q4_1/llama/cpu/t4`);
     expect(reasonsOf('llama/cuda/t4', inputFor(await profileOf('jetson-orin-nano')))).toEqual([
       { code: 'no-binary', detail: 'there is no published build of llama.cpp with cuda for linux/arm64; "nearside tune" builds one' },
@@ -39,7 +39,7 @@ describe('rejections', () => {
   it('libc-too-old', async () => {
     const old: DeviceProfile = { ...vm, libc: { kind: 'glibc', version: '2.9' } };
     expect(reasonsOf('llama/cpu/t2', inputFor(old))).toEqual([
-      { code: 'libc-too-old', detail: 'llama.cpp needs glibc 2.34, this system has 2.9' },
+      { code: 'libc-too-old', detail: 'llama.cpp needs glibc 2.34, this system has 2.9; "nearside tune" builds one' },
     ]);
     const buster: DeviceProfile = { ...vm, libc: { kind: 'glibc', version: '2.28' } };
     expect(reasonsOf(`${RETRIEVAL}/int8/onnx/cpu/t2`, inputFor(buster, { task: 'embed' }))).toEqual([]);
@@ -67,7 +67,7 @@ describe('rejections', () => {
     const card = cardOf(RETRIEVAL);
     const withVariant = (changes: Partial<ModelVariant>): PlanInput =>
       inputFor(mac, { task: 'embed', cards: [{ ...card, variants: card.variants.slice(0, 1).map((one) => ({ ...one, ...changes })) }] });
-    const details = (changes: Partial<ModelVariant>) => reasonsOf('onnx/coreml/t8', withVariant(changes));
+    const details = (changes: Partial<ModelVariant>) => reasonsOf('onnx/coreml/t4', withVariant(changes));
     expect(details({})).toEqual([
       { code: 'dynamic-shape-on-ane', detail: 'the Neural Engine needs fixed shapes and fp16 or fp32 weights, which int8 has not' },
     ]);
