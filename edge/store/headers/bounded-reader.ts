@@ -2,11 +2,11 @@ import { EdgeError } from '#edge/core/errors.ts';
 import { formatBytes } from '#edge/core/format.ts';
 import type { ByteSource } from './byte-source.ts';
 
-const PAGE_BYTES = 64 * 1024;
-/** Most pages of one read, when a file is read from front to back. */
-const LONGEST_RUN = 32;
+const PAGE_BYTES = 16 * 1024;
+/** Most pages of one read, when a file is read in order. */
+const LONGEST_RUN = 128;
 /** Pages kept; a table of a graph refers to its neighbourhood. */
-const KEPT_PAGES = 64;
+const KEPT_PAGES = 256;
 
 /** The largest vocabularies (262,144 tokens with half a million merges) make headers of some 15 MiB. */
 export const HEADER_LIMIT_BYTES = 32 * 1024 * 1024;
@@ -24,18 +24,13 @@ export class BoundedReader {
   readonly #pages = new Map<number, Buffer>();
   #bytesRead = 0;
   #valuesRead = 0;
-  #nextPage = -1;
+  #lastRead = { start: -1, end: -1 };
   #run = 1;
 
   constructor(source: ByteSource) {
     this.#source = source;
     this.name = source.name;
     this.size = source.size;
-  }
-
-  /** Bytes taken from the source so far. */
-  get bytesRead(): number {
-    return this.#bytesRead;
   }
 
   /**
@@ -50,15 +45,19 @@ export class BoundedReader {
     return start + length <= PAGE_BYTES ? this.#pages.get(index)?.subarray(start, start + length) : undefined;
   }
 
-  /** As {@link atHand}, fetching what is not. `length` is at most a page. */
+  /** As {@link atHand}, fetching what is not. `length` is some KiB at most. */
   async bytes(position: number, length: number): Promise<Buffer> {
     const there = this.atHand(position, length);
     if (there) return there;
-    const index = Math.floor(position / PAGE_BYTES);
-    const start = position - index * PAGE_BYTES;
-    const first = await this.#page(index);
-    if (start + length <= PAGE_BYTES) return first.subarray(start, start + length);
-    return Buffer.concat([first.subarray(start), await this.#page(index + 1)], length);
+    const parts: Buffer[] = [];
+    for (let at = position; at < position + length; ) {
+      const index = Math.floor(at / PAGE_BYTES);
+      const start = index * PAGE_BYTES;
+      const end = Math.min(position + length, start + PAGE_BYTES);
+      parts.push((await this.#page(index)).subarray(at - start, end - start));
+      at = end;
+    }
+    return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts);
   }
 
   /** @throws EdgeError `E_MODEL_CORRUPT` when the file does not have these bytes. */
@@ -85,15 +84,23 @@ export class BoundedReader {
   async #page(index: number): Promise<Buffer> {
     const kept = this.#pages.get(index);
     if (kept) return kept;
-    this.#run = index === this.#nextPage ? Math.min(2 * this.#run, LONGEST_RUN) : 1;
-    const offset = index * PAGE_BYTES;
-    const length = Math.min(this.#run * PAGE_BYTES, this.size - offset);
+    const goesBack = index === this.#lastRead.start - 1;
+    this.#run = goesBack || index === this.#lastRead.end ? Math.min(2 * this.#run, LONGEST_RUN) : 1;
+    // FlatBuffers writers begin at the end of the file.
+    const start = goesBack ? Math.max(0, index + 1 - this.#run) : index;
+    await this.#read(start, goesBack ? index + 1 : start + this.#run);
+    return this.#pages.get(index) as Buffer;
+  }
+
+  /** Pages from `start` up to `end`. */
+  async #read(start: number, end: number): Promise<void> {
+    const offset = start * PAGE_BYTES;
+    const length = Math.min(end * PAGE_BYTES, this.size) - offset;
     this.#bytesRead += length;
     if (this.#bytesRead > HEADER_LIMIT_BYTES) throw this.corrupt(`a header within ${formatBytes(HEADER_LIMIT_BYTES)}`, 'a longer one');
     const read = await this.#source.read(offset, length);
-    this.#nextPage = index + this.#run;
+    this.#lastRead = { start, end };
     for (let at = 0; at < length; at += PAGE_BYTES) this.#keep((offset + at) / PAGE_BYTES, read.subarray(at, at + PAGE_BYTES));
-    return read.subarray(0, PAGE_BYTES);
   }
 
   #keep(index: number, page: Buffer): void {
