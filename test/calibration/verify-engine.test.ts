@@ -49,6 +49,7 @@ describe('a sound engine passes', () => {
     ['e5-small-v2', 'q8_0'],
     ['bge-small-en-v1.5', 'int8'],
     ['smollm2-135m-instruct', 'q4_1'],
+    ['smollm2-135m-instruct', 'q8_0'],
     ['hand-landmark-lite', 'fp16'],
   ])(
     '%s %s',
