@@ -45,7 +45,7 @@ describe('the choice changes with', () => {
     const tight: DeviceProfile = { ...vm, memory: { ...vm.memory, availableBytes: 330 * MIB } };
     const plan = embed({ device: tight });
     expect(plan.chosen?.id).toBe(TFLITE);
-    expect(plan.because).toMatch(/ONNX Runtime on the CPU is out because needs 248\.5 MiB, 19\d\.\d MiB available; variant int8-tflite/);
+    expect(plan.because).toMatch(/ONNX Runtime on the CPU is out \(needs 248\.5 MiB, 19\d\.\d MiB available; variant int8-tflite/);
   });
 
   it('the cores that a quota leaves, for which nothing was measured', () => {
@@ -59,7 +59,7 @@ describe('the choice changes with', () => {
     const plan = embed({ quarantined });
     expect(plan.chosen?.id).toBe(TFLITE);
     expect(plan.because).toContain(
-      'ONNX Runtime on the CPU is out because crashed with SIGILL; tried again after 2026-01-01T00:01:00.000Z',
+      'ONNX Runtime on the CPU is out (crashed with SIGILL; tried again after 2026-01-01T00:01:00.000Z)',
     );
   });
 });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { DeviceProfile } from '#edge/contracts/hardware.ts';
-import { PLAN_PROFILES } from '#edge/contracts/plan.ts';
+import { type LocalBuild, PLAN_PROFILES } from '#edge/contracts/plan.ts';
 import { makePlan } from '#edge/planner/make-plan.ts';
 import type { PlanInput } from '#edge/planner/plan-input.ts';
 import { boardNames } from '#test/hardware/recorded-io.ts';
@@ -16,11 +16,23 @@ const variant = fc.record({
   files: fc.integer({ min: 1, max: 8 * GIB }).map(weightsOf),
 });
 
+/** Sizes as no card should tell them: nothing, contradictions, astronomic numbers. */
+const architecture = fc.record({
+  layers: fc.constantFrom(0, 1, 30, 10_000),
+  hiddenSize: fc.constantFrom(0, 1, 576, 1_000_000),
+  kvBytesPerToken: fc.constantFrom(0, 23_040, 1e9),
+  vocabularySize: fc.constantFrom(0, 49_152, 1e9),
+  attentionHeads: fc.constantFrom(0, 9, 1e6),
+});
+
 const cards = fc
   .uniqueArray(
     fc.record({
       name: fc.stringMatching(/^[a-z]{1,4}$/),
-      parameters: fc.integer({ min: 1e6, max: 1e10 }),
+      task: fc.constantFrom('generate' as const, 'embed' as const, 'tensor' as const),
+      contextTokens: fc.constantFrom(0, 512, 8192, 1e9),
+      parameters: fc.oneof(fc.constantFrom(0, 1, 1e15), fc.integer({ min: 1e6, max: 1e10 })),
+      architecture,
       variants: fc.array(variant, { maxLength: 3 }),
     }),
     {
@@ -28,28 +40,52 @@ const cards = fc
       maxLength: 5,
     },
   )
-  .map((list) => list.map(({ name, parameters, variants }) => chatCard(name, parameters, variants)));
+  .map((list) => list.map(({ name, parameters, variants, ...sizes }) => ({ ...chatCard(name, parameters, variants), ...sizes })));
 
 const device = fc
   .tuple(fc.constantFrom(...devices), fc.integer({ min: 0, max: 64 * GIB }))
   .map(([board, availableBytes]): DeviceProfile => ({ ...board, memory: { ...board.memory, availableBytes } }));
 
-/** Plans of random cards, stores, measurements and quarantines on every recorded board with random memory. */
+function buildFor({ fingerprint }: DeviceProfile, provider: LocalBuild['provider'], folder: string): LocalBuild {
+  return { backend: 'llama', provider, folder, release: 'b1', fingerprint: folder === '/stale' ? 'other' : fingerprint };
+}
+
+/** Plans of random cards, stores, measurements, builds, quarantines and serving candidates on every recorded board with random memory. */
 const input: fc.Arbitrary<PlanInput> = fc
-  .record({ cards, device, profile: fc.constantFrom(...PLAN_PROFILES), contextTokens: fc.integer({ min: 256, max: 32_768 }) })
-  .chain(({ cards: drawn, device: here, profile, contextTokens }) => {
+  .record({
+    cards,
+    device,
+    profile: fc.constantFrom(...PLAN_PROFILES),
+    contextTokens: fc.integer({ min: 256, max: 32_768 }),
+    task: fc.constantFrom('generate' as const, 'embed' as const, 'tensor' as const),
+  })
+  .chain(({ cards: drawn, device: here, profile, contextTokens, task }) => {
     const all = storeAll(drawn);
-    const base = inputFor(here, { cards: drawn, profile });
+    const base = inputFor(here, { cards: drawn, profile, task });
     const ids = makePlan(base).candidates.map(({ id }) => id);
     return fc
       .record({
         stored: fc.subarray([...all]),
         preferredModel: fc.constantFrom('absent', ...drawn.map(({ id }) => id)),
         quarantined: fc.subarray(ids),
-        speeds: fc.array(fc.double({ min: 0.1, max: 1000, noNaN: true }), { maxLength: all.length }),
+        current: fc.constantFrom('absent', ...ids),
+        builds: fc.subarray([
+          buildFor(here, 'cpu-tuned', '/a'),
+          buildFor(here, 'cpu-tuned', '/b'),
+          buildFor(here, 'cuda-tuned', '/c'),
+          buildFor(here, 'cpu-tuned', '/stale'),
+        ]),
+        speeds: fc.array(
+          fc.oneof(fc.constantFrom(0, Number.NaN, Number.POSITIVE_INFINITY), fc.double({ min: 0.1, max: 1000, noNaN: true })),
+          {
+            maxLength: all.length,
+          },
+        ),
       })
-      .map(({ stored, preferredModel, quarantined, speeds }) => ({
+      .map(({ stored, preferredModel, current, builds, quarantined, speeds }) => ({
         ...base,
+        current,
+        localBuilds: builds,
         stored,
         settings: { threads: 0, memoryBytes: 0, contextTokens, preferredModel },
         quarantined: quarantined.map((candidateId) => ({ candidateId, untilMs: NOW_MS + 1, reason: 'crashed' })),
@@ -58,7 +94,7 @@ const input: fc.Arbitrary<PlanInput> = fc
             modelSha256: all[index]?.sha256 ?? '',
             variant: all[index]?.variant ?? '',
             threads: 1 + (index % 2),
-            rates: { prefill: 4 * speed, decode: speed },
+            rates: task === 'generate' ? { prefill: 4 * speed, decode: speed } : { short: speed, long: speed / 8 },
             atMs: NOW_MS - index,
           }),
         ),
@@ -97,6 +133,7 @@ describe('every plan', () => {
           stored: one.stored.toReversed(),
           measurements: one.measurements.toReversed(),
           quarantined: one.quarantined.toReversed(),
+          localBuilds: one.localBuilds.toReversed(),
         };
         expect(makePlan(reversed)).toEqual(makePlan(one));
       }),
@@ -117,10 +154,30 @@ describe('every plan', () => {
     );
   });
 
-  it('has a finite positive speed and consistent memory for every candidate', () => {
+  it('lists each candidate once', () => {
     fc.assert(
       fc.property(input, (one) => {
-        for (const { estimate } of makePlan(one).candidates) {
+        const ids = makePlan(one).candidates.map(({ id }) => id);
+        expect(new Set(ids).size).toBe(ids.length);
+      }),
+    );
+  });
+
+  it('keeps the serving candidate, or has one that its profile ranks higher', () => {
+    fc.assert(
+      fc.property(input, (one) => {
+        const { chosen } = makePlan(one);
+        const { current: _, ...fresh } = one;
+        expect([one.current, makePlan(fresh).chosen?.id]).toContain(chosen?.id);
+      }),
+    );
+  });
+
+  it('has finite positive rates and consistent memory for every candidate, whatever its card says', () => {
+    fc.assert(
+      fc.property(input, (one) => {
+        const plan = makePlan(one);
+        for (const { estimate } of plan.candidates) {
           const { rates, callSeconds, memory } = estimate;
           for (const { value } of [...Object.values(rates), callSeconds]) {
             expect(value).toBeGreaterThan(0);
@@ -128,6 +185,19 @@ describe('every plan', () => {
           }
           expect(memory.totalBytes).toBe(memory.weightsBytes + memory.kvBytes + memory.computeBytes + memory.runtimeBytes);
         }
+        expect(`${plan.because} ${JSON.stringify(plan.candidates.map(({ reasons }) => reasons))}`).not.toMatch(/NaN|Infinity|undefined/);
+      }),
+    );
+  });
+
+  it('has no chosen candidate without memory', () => {
+    fc.assert(
+      fc.property(input, (one) => {
+        const empty = { ...one.device, memory: { ...one.device.memory, availableBytes: 0 } };
+        const plan = makePlan({ ...one, device: empty });
+        expect(plan.budgetBytes).toBe(0);
+        expect(plan.chosen).toBeUndefined();
+        expect(plan.candidates.every(({ reasons }) => reasons.length > 0)).toBe(true);
       }),
     );
   });
