@@ -91,23 +91,19 @@ const UNREMARKABLE: readonly RejectionCode[] = ['driver-missing', 'not-downloade
 function explainRejections(chosen: Candidate, ranked: readonly Candidate[]): string {
   const others = ranked.filter(({ model, reasons }) => model === chosen.model && reasons.length > 0);
   const remarkable = others.filter(({ reasons }) => reasons.every(({ code }) => !UNREMARKABLE.includes(code)));
-  const blocked = new Map(
-    remarkable.map((candidate) => [labelOf(candidate), candidate.reasons[0]?.detail]).reverse() as [string, string][],
-  );
+  const blocked = remarkable.filter((one) => remarkable.find((other) => labelOf(other) === labelOf(one)) === one);
   const absent = new Set(
     others.filter(({ reasons }) => reasons.some(({ code }) => code === 'driver-missing')).map(({ provider }) => provider),
   );
   return [
-    ...[...blocked]
-      .reverse()
-      .slice(0, MOST_REJECTIONS)
-      .map(([label, detail]) => `; ${label} is out because ${detail}`),
+    ...blocked.slice(0, MOST_REJECTIONS).map((one) => `; ${labelOf(one)} is out (${one.reasons[0]?.detail})`),
     ...(absent.size > 0 ? [`; no hardware for ${[...absent].toSorted().join(' or ')} was found`] : []),
   ].join('');
 }
 
-/** What this project has run so far is the CPU of Linux on x64; the rest follows documentation. */
-function isVerified({ provider }: Candidate, { device }: PlanInput): boolean {
+/** What was measured here, and the CPU of Linux on x64, which this project has run on; the rest follows documentation. */
+function isVerified({ measured, provider }: Candidate, { device }: PlanInput): boolean {
+  if (measured !== null) return true;
   return isOnCpu(provider) && device.platform === 'linux' && device.cpu.architecture === 'x64';
 }
 

@@ -58,9 +58,7 @@ describe('the choice changes with', () => {
     const quarantined = [{ candidateId: ONNX, untilMs: NOW_MS + 60_000, reason: 'crashed with SIGILL' }];
     const plan = embed({ quarantined });
     expect(plan.chosen?.id).toBe(TFLITE);
-    expect(plan.because).toContain(
-      'ONNX Runtime on the CPU is out (crashed with SIGILL; tried again after 2026-01-01T00:01:00.000Z)',
-    );
+    expect(plan.because).toContain('ONNX Runtime on the CPU is out (crashed with SIGILL; tried again after 2026-01-01T00:01:00.000Z)');
   });
 });
 
