@@ -160,6 +160,34 @@ program
   )
   .action(async (...args) => (await import('./commands/plan.ts')).plan(...args));
 
+program
+  .command('tune')
+  .description('build llama.cpp for exactly this processor (or its CUDA GPU), and keep it if it measures faster')
+  .option('--undo', 'remove what was built')
+  .addOption(json())
+  .addHelpText(
+    'after',
+    '\nNeeds a C++ compiler, cmake and git, no network. Takes minutes to an hour, at the lowest priority.\n\nExamples:\n  $ nearside tune\n  $ nearside tune --undo',
+  )
+  .action(async (...args) => (await import('./commands/tune.ts')).tune(...args));
+
+program
+  .command('bench')
+  .description('measure every way to run a task, and remember it for the choice')
+  .argument('[task or model]', `one of ${TASKS.join(', ')}, or a model; everything stored when left out`)
+  .addOption(json())
+  .addHelpText(
+    'after',
+    `
+Every stored variant runs on every engine that can, with several numbers of threads, about two seconds each; keep the machine
+quiet meanwhile, for what other programs disturb is shown as not measured. A llama-bench on the PATH is measured as a peer.
+
+Examples:
+  $ nearside bench embed
+  $ nearside bench smollm2-135m-instruct --json`,
+  )
+  .action(async (...args) => (await import('./commands/bench.ts')).bench(...args));
+
 const telemetry = program.command('telemetry').description('what the device recorded about itself');
 telemetry
   .command('status')

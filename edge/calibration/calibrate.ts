@@ -49,6 +49,8 @@ export interface CalibrateOptions extends MeasureOptions {
   readonly log: Logger;
   /** Time for all of it, waiting for idleness left out; a candidate that was begun is measured to its end. Defaults to 20 s. */
   readonly totalBudgetMs?: number;
+  /** Measures everything that can run anew, for a comparison, whoever disturbs it. Defaults to what a choice should not be made without. */
+  readonly isExhaustive?: boolean;
   /** Defaults to {@link threadCountsOf} the device; empty when the number of threads is fixed. */
   readonly threadCounts?: readonly number[];
   /** Defaults to {@link conditionsOf} the device. */
@@ -70,6 +72,8 @@ export interface SkippedCandidate {
 export interface CalibrationResult {
   /** In the order of the work; all are stored. */
   readonly measured: readonly Measurement[];
+  /** Taken while other work went on: told, not stored. */
+  readonly disturbed: readonly Measurement[];
   /** Empty when nothing is left to do: candidates without a chance are not listed. */
   readonly skipped: readonly SkippedCandidate[];
 }
@@ -97,6 +101,7 @@ class Calibration {
   readonly #over = new Set<string>();
   readonly #expectedSeconds = new Map<string, number>();
   readonly #measured: Measurement[] = [];
+  readonly #disturbed: Measurement[] = [];
   readonly #skipped: SkippedCandidate[] = [];
   #spentMs = 0;
   #waitedMs = 0;
@@ -113,7 +118,7 @@ class Calibration {
     const { store, device, signal } = this.#options;
     for (const { candidateId } of store.quarantined(device.fingerprint, Date.now())) this.#over.add(candidateId);
     let open = await this.#open();
-    let reason = open.length > 0 ? await this.#lookAround() : undefined;
+    let reason = open.length > 0 && !this.#options.isExhaustive ? await this.#lookAround() : undefined;
     while (open.length > 0 && !reason) {
       for (const turn of firstOfEach(open)) {
         throwIfAborted(signal, 'calibration');
@@ -124,12 +129,17 @@ class Calibration {
       open = await this.#open();
     }
     if (reason) this.#skipped.push(...open.map(({ candidate }) => ({ candidateId: candidate.id, ...reason })));
-    return { measured: this.#measured, skipped: this.#skipped };
+    return { measured: this.#measured, disturbed: this.#disturbed, skipped: this.#skipped };
   }
 
   /** What is left to measure as things stand, target by target. */
   async #open(): Promise<readonly Turn[]> {
-    const state: CalibrationState = { over: this.#over, expectedSeconds: this.#expectedSeconds, threadCounts: this.#threadCounts };
+    const state: CalibrationState = {
+      over: this.#over,
+      expectedSeconds: this.#expectedSeconds,
+      threadCounts: this.#threadCounts,
+      isExhaustive: this.#options.isExhaustive === true,
+    };
     const turns: Turn[] = [];
     for (const target of this.#options.targets) {
       turns.push(...candidatesToMeasure(await target.plan(), state).map((candidate) => ({ target, candidate })));
@@ -149,7 +159,7 @@ class Calibration {
 
   #reasonToStop(): Reason | undefined {
     const { totalBudgetMs = TOTAL_BUDGET_MS, budgetMs = DEFAULT_BUDGET_MS } = this.#options;
-    if (this.#disturbedInARow >= MOST_DISTURBED) {
+    if (this.#disturbedInARow >= MOST_DISTURBED && !this.#options.isExhaustive) {
       return { why: 'disturbed', detail: this.#skipped.findLast(({ why }) => why === 'disturbed')?.detail ?? '' };
     }
     const usualMs = Math.max(budgetMs, this.#begun === 0 ? 0 : this.#spentMs / this.#begun);
@@ -217,6 +227,7 @@ class Calibration {
     }
     if (!this.#skipped.some(({ why }) => why === 'disturbed')) log.info('measurement put off', { candidate: id, reason: disturbance });
     this.#disturbedInARow++;
+    this.#disturbed.push(measurement);
     this.#skipped.push({ candidateId: id, why: 'disturbed', detail: disturbance });
   }
 }

@@ -16,6 +16,8 @@ export interface CalibrationState {
   readonly expectedSeconds: ReadonlyMap<string, number>;
   /** Thread counts to try, ascending; empty when the count is fixed. */
   readonly threadCounts: readonly number[];
+  /** Everything that can run is measured, known or hopeless, with every thread count. */
+  readonly isExhaustive?: boolean;
 }
 
 /**
@@ -24,6 +26,7 @@ export interface CalibrationState {
  */
 export function candidatesToMeasure(plan: Plan, state: CalibrationState): readonly Candidate[] {
   const runnable = plan.candidates.filter(({ reasons }) => reasons.length === 0);
+  if (state.isExhaustive) return withAllThreads(runnable, state).filter(({ id }) => !state.over.has(id));
   const ways = [...Map.groupBy(runnable, wayOf).values()];
   const leaders = ways.flatMap((way) => way.filter(({ measured }) => measured !== null).sort(byTime)[0] ?? []).sort(byTime);
   const best = leaders[0] ? secondsOf(leaders[0]) : Number.POSITIVE_INFINITY;
@@ -47,6 +50,15 @@ export function threadCountsOf({ usableCores, logicalCores, physicalCores, perfo
 }
 
 /** The candidate with the next lower and the next higher count; threads mean nothing where a GPU does the work. */
+/** Providers other than the CPU do not depend on the threads that feed them. */
+function withAllThreads(runnable: readonly Candidate[], { threadCounts }: CalibrationState): readonly Candidate[] {
+  const all = runnable.flatMap((candidate) => [
+    candidate,
+    ...(candidate.provider.startsWith('cpu') ? threadCounts.map((threads) => withThreads(candidate, threads)) : []),
+  ]);
+  return all.filter(({ id }, index) => all.findIndex((other) => other.id === id) === index);
+}
+
 function neighbours(leader: Candidate, counts: readonly number[]): readonly Candidate[] {
   if (!leader.provider.startsWith('cpu')) return [];
   const lower = counts.findLast((count) => count < leader.threads);

@@ -15,10 +15,12 @@ import type { EngineStatus, ModelSummary, RuntimePort } from '#edge/contracts/ru
 import type { ScoreRequest, ScoreResponse } from '#edge/contracts/score.ts';
 import type { Recorder } from '#edge/contracts/telemetry.ts';
 import type { TensorRequest, TensorResponse } from '#edge/contracts/tensor.ts';
+import { sleep } from '#edge/core/clock.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { probeDevice } from '#edge/hardware/device-profile.ts';
-import { systemIo } from '#edge/hardware/probe-io.ts';
+import { findEnergyMeter } from '#edge/hardware/energy.ts';
+import { type ProbeIo, systemIo } from '#edge/hardware/probe-io.ts';
 import { loadSpecOf, makePlan } from '#edge/planner/make-plan.ts';
 import type { PlanInput, Quarantine } from '#edge/planner/plan-input.ts';
 import { variantOf } from '#edge/store/catalog.ts';
@@ -39,11 +41,13 @@ export interface EdgeRuntimeDependencies {
 }
 
 export interface CalibrateRuntimeOptions
-  extends Pick<CalibrateOptions, 'budgetMs' | 'totalBudgetMs' | 'watchConditions' | 'signal' | 'onProgress'> {
+  extends Pick<CalibrateOptions, 'budgetMs' | 'totalBudgetMs' | 'isExhaustive' | 'watchConditions' | 'signal' | 'onProgress'> {
   /** Ids of the catalog. Defaults to the stored default models. */
   readonly models?: readonly string[];
 }
 
+/** Time over which the power of an idle machine is read. */
+const IDLE_POWER_MS = 500;
 /** Memory changes while the device runs; the rest of the profile hardly does. */
 const PROFILE_MAX_AGE_MS = 5000;
 
@@ -179,13 +183,15 @@ export class EdgeRuntime implements RuntimePort {
   async calibrate(options: CalibrateRuntimeOptions = {}): Promise<CalibrationResult> {
     const { models = this.#defaultModels(), ...rest } = options;
     const device = await this.device();
+    const io = systemIo();
     const { threads } = this.#config.runtime;
     const result = await calibrate({
       ...rest,
       targets: models.map((model) => this.#calibrationTarget(model)),
       store: this.#calibration,
       device,
-      io: systemIo(),
+      io,
+      ...(await energyBasis(io)),
       environment: this.#config.environment,
       log: this.#log,
       whenIdle: () => this.#pool.whenIdle(options.signal),
@@ -273,6 +279,14 @@ export class EdgeRuntime implements RuntimePort {
     const stored = plan.chosen && this.#store.find(model, plan.chosen.variant);
     return plan.loadSpec && stored ? { plan, loadSpec: { ...plan.loadSpec, stored } } : { plan };
   }
+}
+
+/** The meter of this machine, and what it reads while nothing of ours works; nothing where there is none. */
+async function energyBasis(io: ProbeIo): Promise<Pick<CalibrateOptions, 'energy'>> {
+  const found = await findEnergyMeter(io);
+  if (!('meter' in found)) return {};
+  const { seconds, joules } = await found.meter.measure(() => sleep(IDLE_POWER_MS));
+  return joules === undefined ? {} : { energy: { meter: found.meter, idleWatts: joules / seconds } };
 }
 
 function withMemory(device: DeviceProfile, bytes: number): DeviceProfile {

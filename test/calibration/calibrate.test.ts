@@ -103,7 +103,7 @@ describe('a calibration', () => {
     expect(progress).toEqual(
       [0, 1, 2].map((done) => ({ label: `measuring ${done === 1 ? 'b' : 'a'} on the fake engine`, done, total: 3, unit: 'steps' })),
     );
-    expect(await calibrate(options)).toEqual({ measured: [], skipped: [] });
+    expect(await calibrate(options)).toEqual({ measured: [], disturbed: [], skipped: [] });
   });
 
   it('tries other numbers of threads', async () => {
