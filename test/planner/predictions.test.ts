@@ -29,6 +29,8 @@ const RATES: readonly (readonly [string, RateName, number])[] = [
   ['bge-small-en-v1.5/int8/onnx', 'long', 68],
   ['all-minilm-l6-v2/int8/onnx', 'short', 500],
   ['all-minilm-l6-v2/int8/onnx', 'long', 114],
+  ['all-minilm-l6-v2/int8-weights/onnx', 'short', 192],
+  ['all-minilm-l6-v2/int8-weights/onnx', 'long', 40],
   ['hand-landmark-lite/fp16/tflite', 'runs', 170],
   ['akiki-vad/fp32/onnx', 'runs', 2200],
 ];
