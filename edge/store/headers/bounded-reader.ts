@@ -39,7 +39,7 @@ export class BoundedReader {
    */
   atHand(position: number, length: number): Buffer | undefined {
     this.requireBytes(position, length);
-    if (++this.#valuesRead > VALUE_LIMIT) throw this.corrupt(`a header of at most ${VALUE_LIMIT} values`, 'more');
+    this.countValues(1);
     const index = Math.floor(position / PAGE_BYTES);
     const start = position - index * PAGE_BYTES;
     return start + length <= PAGE_BYTES ? this.#pages.get(index)?.subarray(start, start + length) : undefined;
@@ -58,6 +58,12 @@ export class BoundedReader {
       at = end;
     }
     return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts);
+  }
+
+  /** @throws EdgeError `E_MODEL_CORRUPT` once there were more values than any header has. */
+  countValues(count: number): void {
+    this.#valuesRead += count;
+    if (this.#valuesRead > VALUE_LIMIT) throw this.corrupt(`a header of at most ${VALUE_LIMIT} values`, 'more');
   }
 
   /** @throws EdgeError `E_MODEL_CORRUPT` when the file does not have these bytes. */

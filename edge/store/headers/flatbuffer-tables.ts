@@ -49,6 +49,7 @@ export class FlatbufferTables {
   async numbers(table: number, field: number): Promise<readonly number[]> {
     const { start, length } = await this.vector(table, field, 4);
     if (length > KEPT_NUMBERS) throw this.reader.corrupt(`a list of at most ${KEPT_NUMBERS} numbers`, `${length}`);
+    this.reader.countValues(length);
     const bytes = await this.reader.bytes(start, 4 * length);
     return Array.from({ length }, (_, index) => bytes.readInt32LE(4 * index));
   }

@@ -219,20 +219,27 @@ describe('TFLite', () => {
     await refusal(bytes, 'E_MODEL_CORRUPT');
   });
 
-  test('tables that point at each other again and again end by the bound', async () => {
-    // Root > one vector of 65,536 graphs that are all the same table, whose tensors are the same vector again.
-    const count = 65_536;
-    const bytes = Buffer.alloc(64 + 4 * count);
-    bytes.writeUInt32LE(40, 0);
+  test('one table named again and again ends by the bound', async () => {
+    // The model names one graph 8,192 times, the graph one tensor 8,192 times: 67 million tensors in 64 KiB.
+    const count = 8192;
+    const graph = 44 + 4 * count;
+    const tensor = graph + 12 + 4 * count;
+    const bytes = Buffer.alloc(tensor + 16);
+    bytes.writeUInt32LE(24, 0);
     bytes.write('TFL3', 4);
-    // List of fields at 16: 12 bytes long, fields 0 to 3 at offset 4.
-    bytes.writeUInt16LE(12, 16);
-    for (let index = 0; index < 4; index++) bytes.writeUInt16LE(4, 20 + 2 * index);
-    bytes.writeInt32LE(40 - 16, 40);
-    bytes.writeUInt32LE(60 - 44, 44);
-    bytes.writeUInt32LE(count, 60);
-    for (let index = 0; index < count; index++) bytes.writeUInt32LE((40 - (64 + 4 * index)) >>> 0, 64 + 4 * index);
-    await refusal(bytes, 'E_MODEL_CORRUPT');
+    // The list of fields that all tables share: fields 0 to 3 are the number behind the table's first.
+    bytes.writeUInt16LE(12, 8);
+    for (let field = 0; field < 4; field++) bytes.writeUInt16LE(4, 12 + 2 * field);
+    const writeTable = (at: number, vector: number, length: number, target: number): void => {
+      bytes.writeInt32LE(at - 8, at);
+      bytes.writeUInt32LE(vector - (at + 4), at + 4);
+      bytes.writeUInt32LE(length, vector);
+      for (let index = 0; index < length; index++) bytes.writeUInt32LE(target - (vector + 4 + 4 * index), vector + 4 + 4 * index);
+    };
+    writeTable(24, 40, count, graph);
+    writeTable(graph, graph + 8, count, tensor);
+    writeTable(tensor, tensor + 8, 0, 0);
+    expect(await refusal(bytes, 'E_MODEL_CORRUPT')).toMatch(/at most 2000000 values/);
   });
 });
 
