@@ -49,6 +49,7 @@ describe('probeDevice', () => {
 
   it.each<[string, string, RecordingChanges]>([
     ['the power mode of a Jetson', 'jetson-orin-nx-jetpack5', { texts: { '/var/lib/nvpmodel/status': 'pmode:0002' } }],
+    ['the kinds of cores', 'x64-avx-vnni-hybrid', { texts: { '/sys/devices/cpu_core/cpus': '0-7\n' } }],
     ['the governor', 'x64-avx2-intel-igpu', { texts: { '/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor': 'performance\n' } }],
     ['the CUDA version', 'jetson-orin-nx-jetpack5', { texts: { '/usr/local/cuda/version.json': undefined } }],
     [
@@ -85,6 +86,19 @@ describe('probeDevice', () => {
     expect(inContainer.accelerators).toMatchObject([
       { kind: 'cuda', confidence: 'device', problem: expect.stringContaining('--runtime nvidia') },
     ]);
+  });
+
+  it('tells a slow port and a closed card of a Coral', async () => {
+    const slow = await probeDevice(recordedIo('coral-usb', { texts: { '/sys/bus/usb/devices/2-1/speed': '480\n' } }));
+    expect(slow.accelerators).toMatchObject([{ name: 'Coral Edge TPU (USB 2)', confidence: 'library' }]);
+    const io = recordedIo('coral-pcie');
+    const closed = await probeDevice({ ...io, exists: async (path) => path === '/dev/apex_0' || io.exists(path) });
+    expect(closed.accelerators).toMatchObject([
+      { confidence: 'device', problem: expect.stringContaining('/dev/apex_0 may not be opened') },
+    ]);
+    const open = await probeDevice({ ...io, mayOpen: async (path) => path === '/dev/apex_0' });
+    expect(open.accelerators).toMatchObject([{ confidence: 'library' }]);
+    expect(open.accelerators[0]).not.toHaveProperty('problem');
   });
 
   it('gives up a source that never answers', async () => {
