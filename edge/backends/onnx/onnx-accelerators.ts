@@ -59,6 +59,6 @@ export function providerFailure(provider: string, message: string): EdgeError | 
     expected: PROVIDERS[provider] ?? 'a known provider',
     found: message.split('\n')[0] ?? '',
     hint: 'Install what is expected, or use provider "cpu".',
-    details: { rejection: /shared library/.test(message) ? 'lib-missing' : 'driver-missing' },
+    details: { rejection: /shared (library|object)/.test(message) ? 'lib-missing' : 'driver-missing' },
   });
 }

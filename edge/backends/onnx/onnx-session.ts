@@ -1,10 +1,21 @@
 import { createReadStream } from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { LoadSpec } from '#edge/contracts/backend.ts';
 import type { Tensor, TensorSpec } from '#edge/contracts/tensor.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import { providerFailure, requireProvider, requireStaticShapes } from './onnx-accelerators.ts';
-import { loadOnnxRuntime, type NativeSession, type NativeTensor, type NativeValueMetadata, type OnnxRuntime } from './onnx-native.ts';
+import {
+  loadOnnxRuntime,
+  missingLibraryOf,
+  type NativeSession,
+  type NativeTensor,
+  type NativeValueMetadata,
+  type OnnxRuntime,
+} from './onnx-native.ts';
 import { sessionOptions } from './onnx-options.ts';
+import { requirePlacement } from './onnx-placement.ts';
 import { isTensorDtype } from './tensor-check.ts';
 
 /** A loaded graph with named tensors in and out. */
@@ -37,18 +48,22 @@ export async function openSession(spec: LoadSpec): Promise<OnnxSession> {
     spec.provider,
     ort.listSupportedBackends().map((backend) => backend.name),
   );
-  const native = await createNative(ort, spec, path);
+  // The CPU takes every operator; what other providers really took is looked at.
+  await using profile = spec.provider === 'cpu' ? undefined : await mkdtempDisposable(join(tmpdir(), 'nearside-onnx-'));
+  const native = await createNative(ort, spec, path, profile?.path);
   const inputs = tensorSpecs(native.inputMetadata);
   const outputs = tensorSpecs(native.outputMetadata);
   try {
     requireStaticShapes(spec.provider, inputs);
+    const run: OnnxSession['run'] = (feeds) => runNative(ort, native, feeds);
+    if (profile) await requirePlacement({ inputs, run, endProfiling: () => native.endProfiling() }, spec.provider, profile.path);
     return {
       version: ort.env.versions.node ?? ort.env.versions.common,
       inputs,
       outputs,
       carriesAllTypes: inputs.length === native.inputMetadata.length && outputs.length === native.outputMetadata.length,
       quantisesActivations: await fileContains(path, 'DynamicQuantize'),
-      run: (feeds) => runNative(ort, native, feeds),
+      run,
       [Symbol.asyncDispose]: () => native.release(),
     };
   } catch (error) {
@@ -57,12 +72,12 @@ export async function openSession(spec: LoadSpec): Promise<OnnxSession> {
   }
 }
 
-async function createNative(ort: OnnxRuntime, spec: LoadSpec, path: string): Promise<NativeSession> {
+async function createNative(ort: OnnxRuntime, spec: LoadSpec, path: string, profileFolder: string | undefined): Promise<NativeSession> {
   try {
-    return await ort.InferenceSession.create(path, sessionOptions(spec));
+    return await ort.InferenceSession.create(path, sessionOptions(spec, profileFolder));
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    throw providerFailure(spec.provider, message) ?? loadFailure(spec, message, error);
+    throw providerFailure(spec.provider, `${message}${missingLibraryOf(spec.provider)}`) ?? loadFailure(spec, message, error);
   }
 }
 
