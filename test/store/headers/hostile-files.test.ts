@@ -224,21 +224,26 @@ describe('TFLite', () => {
     const count = 8192;
     const graph = 44 + 4 * count;
     const tensor = graph + 12 + 4 * count;
-    const bytes = Buffer.alloc(tensor + 16);
+    const graphFields = tensor + 16;
+    const bytes = Buffer.alloc(graphFields + 12);
     bytes.writeUInt32LE(24, 0);
     bytes.write('TFL3', 4);
-    // The list of fields that all tables share: fields 0 to 3 are the number behind the table's first.
-    bytes.writeUInt16LE(12, 8);
-    for (let field = 0; field < 4; field++) bytes.writeUInt16LE(4, 12 + 2 * field);
-    const writeTable = (at: number, vector: number, length: number, target: number): void => {
-      bytes.writeInt32LE(at - 8, at);
+    const writeFields = (at: number, fields: readonly number[]): void => {
+      bytes.writeUInt16LE(12, at);
+      for (const field of fields) bytes.writeUInt16LE(4, at + 4 + 2 * field);
+    };
+    // Every field there is stands behind the table's first number; a graph has tensors and operators alone.
+    writeFields(8, [0, 1, 2, 3]);
+    writeFields(graphFields, [0, 3]);
+    const writeTable = (at: number, fields: number, vector: number, length: number, target: number): void => {
+      bytes.writeInt32LE(at - fields, at);
       bytes.writeUInt32LE(vector - (at + 4), at + 4);
       bytes.writeUInt32LE(length, vector);
       for (let index = 0; index < length; index++) bytes.writeUInt32LE(target - (vector + 4 + 4 * index), vector + 4 + 4 * index);
     };
-    writeTable(24, 40, count, graph);
-    writeTable(graph, graph + 8, count, tensor);
-    writeTable(tensor, tensor + 8, 0, 0);
+    writeTable(24, 8, 40, count, graph);
+    writeTable(graph, graphFields, graph + 8, count, tensor);
+    writeTable(tensor, 8, tensor + 8, 0, 0);
     expect(await refusal(bytes, 'E_MODEL_CORRUPT')).toMatch(/at most 2000000 values/);
   });
 });
