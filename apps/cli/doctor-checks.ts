@@ -8,11 +8,11 @@ import { openModelStore } from '#apps/device/device.ts';
 import { findRunningDevice } from '#apps/device/home.ts';
 import { openRuntime } from '#apps/device/open-runtime.ts';
 import type { Config } from '#edge/config/schema.ts';
-import type { Plan } from '#edge/contracts/plan.ts';
 import { EdgeError, ERROR_CODES } from '#edge/core/errors.ts';
 import { formatBytes } from '#edge/core/format.ts';
 import type { Logger } from '#edge/core/log.ts';
 import type { EdgeRuntime } from '#edge/runtime/edge-runtime.ts';
+import { checkEngines } from './doctor-engines.ts';
 import { withoutCredentials } from './terminal.ts';
 
 /** `warn` costs something, `fail` keeps the device from doing its job. */
@@ -24,6 +24,9 @@ export type Finding = {
   readonly hint?: string;
 };
 
+/** A check's own finding, or several with names of their own. */
+type Answer = Omit<Finding, 'check'> | { readonly findings: readonly Finding[] };
+
 /** Ports that IANA gives to MQTT, without and with TLS. */
 const MQTT_PORTS: Readonly<Record<string, number>> = { 'mqtt:': 1883, 'mqtts:': 8883 };
 const BROKER_MS = 3000;
@@ -33,12 +36,12 @@ const LOW_MEMORY_BYTES = 512 * 1024 ** 2;
 
 /** Runs every check; one that throws becomes a finding. */
 export async function runChecks(config: Config, log: Logger): Promise<readonly Finding[]> {
-  const checks: readonly [string, () => Promise<Omit<Finding, 'check'>>][] = [
+  const checks: readonly [string, () => Promise<Answer>][] = [
     ['node', async () => checkNode()],
     ['home folder', () => checkHome(config)],
     ['disk', () => checkDisk(config)],
     ['models', async () => checkModels(config, log)],
-    ['engines', () => checkEngines(config, log)],
+    ['engines', () => withRuntime(config, log, async (runtime) => ({ findings: await checkEngines(runtime, config) }))],
     ['memory', () => checkMemory(config, log)],
     ['port', () => checkPort(config)],
     ['web chat', async () => checkWebChat()],
@@ -48,7 +51,9 @@ export async function runChecks(config: Config, log: Logger): Promise<readonly F
   const findings: Finding[] = [];
   for (const [check, run] of checks) {
     try {
-      findings.push({ check, ...(await run()) });
+      const found = await run();
+      if ('findings' in found) findings.push(...found.findings);
+      else findings.push({ check, ...found });
     } catch (error) {
       const coded = EdgeError.from(error, `${check} could not be checked`);
       findings.push({ check, level: 'fail', found: `${coded.code}: ${coded.message}`, hint: coded.hint });
@@ -87,15 +92,6 @@ function checkModels(config: Config, log: Logger): Omit<Finding, 'check'> {
   const found = `${store.list().length} in ${config.paths.store}`;
   if (missing.length === 0) return { level: 'ok', found };
   return { level: 'warn', found: `${found}; missing: ${missing.join(', ')}`, hint: `Run "nearside pull ${missing.join(' ')}".` };
-}
-
-async function checkEngines(config: Config, log: Logger): Promise<Omit<Finding, 'check'>> {
-  const plans = await withRuntime(config, log, async (runtime) => [await runtime.plan('generate'), await runtime.plan('embed')]);
-  const found = plans
-    .map((plan) => `${plan.task}: ${plan.chosen ? `${plan.chosen.backend}/${plan.chosen.provider} with ${plan.chosen.model}` : 'none'}`)
-    .join('; ');
-  if (plans.every((plan: Plan) => plan.chosen)) return { level: 'ok', found };
-  return { level: 'fail', found, hint: 'See "nearside plan" for the reason of each candidate.' };
 }
 
 async function checkMemory(config: Config, log: Logger): Promise<Omit<Finding, 'check'>> {
