@@ -49,7 +49,6 @@ export function threadCountsOf({ usableCores, logicalCores, physicalCores, perfo
   return [...new Set([...powers, ...borders])].sort((a, b) => a - b);
 }
 
-/** The candidate with the next lower and the next higher count; threads mean nothing where a GPU does the work. */
 /** Providers other than the CPU do not depend on the threads that feed them. */
 function withAllThreads(runnable: readonly Candidate[], { threadCounts }: CalibrationState): readonly Candidate[] {
   const all = runnable.flatMap((candidate) => [
@@ -59,6 +58,7 @@ function withAllThreads(runnable: readonly Candidate[], { threadCounts }: Calibr
   return all.filter(({ id }, index) => all.findIndex((other) => other.id === id) === index);
 }
 
+/** The candidate with the next lower and the next higher count; threads mean nothing where a GPU does the work. */
 function neighbours(leader: Candidate, counts: readonly number[]): readonly Candidate[] {
   if (!leader.provider.startsWith('cpu')) return [];
   const lower = counts.findLast((count) => count < leader.threads);
