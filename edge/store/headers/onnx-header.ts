@@ -5,7 +5,7 @@ import { type ProtobufField, protobufFields, readVarint } from './protobuf-field
 
 /** Field numbers that are followed. */
 const MODEL = { graph: 7 } as const;
-const GRAPH = { node: 1, name: 2, initializer: 5, input: 11, output: 12 } as const;
+const GRAPH = { node: 1, initializer: 5, input: 11, output: 12 } as const;
 const NODE = { operator: 4, attribute: 5 } as const;
 const ATTRIBUTE = { tensor: 5, graph: 6, tensors: 10, graphs: 11 } as const;
 const TENSOR = { dimensions: 1, dtype: 2, name: 8, rawData: 9, externalData: 13, location: 14 } as const;
@@ -67,7 +67,8 @@ export async function readOnnxHeader(reader: BoundedReader): Promise<ModelHeader
   const files = [...walk.externalFiles];
   return {
     format: 'onnx',
-    modelName: walk.name,
+    // A graph's name is its exporter's, such as `torch_jit`.
+    modelName: '',
     fileBytes: reader.size,
     ...tally.summary(),
     quantisation: isDynamic ? 'int8-dynamic' : dtype,
@@ -98,7 +99,6 @@ class OnnxWalk {
   readonly externalFiles = new Set<string>();
   readonly inputs: GraphTensor[] = [];
   readonly outputs: GraphTensor[] = [];
-  name = '';
   hasGraph = false;
   readonly #reader: BoundedReader;
 
@@ -113,7 +113,6 @@ class OnnxWalk {
       if (field.number === GRAPH.node) await this.#node(field, depth);
       if (field.number === GRAPH.initializer) this.initialised.add(await this.#tensor(field));
       if (depth > 0) continue;
-      if (field.number === GRAPH.name) this.name = await this.#text(field);
       if (field.number === GRAPH.input) this.inputs.push(await this.#value(field));
       if (field.number === GRAPH.output) this.outputs.push(await this.#value(field));
     }
