@@ -11,6 +11,7 @@ import type { Config } from '#edge/config/schema.ts';
 import { EdgeError, ERROR_CODES } from '#edge/core/errors.ts';
 import { formatBytes } from '#edge/core/format.ts';
 import type { Logger } from '#edge/core/log.ts';
+import { unverifiedParts } from '#edge/hardware/verified.ts';
 import type { EdgeRuntime } from '#edge/runtime/edge-runtime.ts';
 import { checkEngines } from './doctor-engines.ts';
 import { withoutCredentials } from './terminal.ts';
@@ -42,6 +43,7 @@ export async function runChecks(config: Config, log: Logger): Promise<readonly F
     ['disk', () => checkDisk(config)],
     ['models', async () => checkModels(config, log)],
     ['engines', () => withRuntime(config, log, async (runtime) => ({ findings: await checkEngines(runtime, config) }))],
+    ['hardware', () => checkHardware(config, log)],
     ['memory', () => checkMemory(config, log)],
     ['port', () => checkPort(config)],
     ['web chat', async () => checkWebChat()],
@@ -92,6 +94,19 @@ function checkModels(config: Config, log: Logger): Omit<Finding, 'check'> {
   const found = `${store.list().length} in ${config.paths.store}`;
   if (missing.length === 0) return { level: 'ok', found };
   return { level: 'warn', found: `${found}; missing: ${missing.join(', ')}`, hint: `Run "nearside pull ${missing.join(' ')}".` };
+}
+
+async function checkHardware(config: Config, log: Logger): Promise<Omit<Finding, 'check'>> {
+  const device = await withRuntime(config, log, (runtime) => runtime.device());
+  const { board, cpu, accelerators, thermal } = device;
+  const parts = [board.name, cpu.model, `${cpu.usableCores} of ${cpu.logicalCores} cores`, ...accelerators.map(({ name }) => name)];
+  const unverified = unverifiedParts(device);
+  const note = unverified.length > 0 ? ` (this project has not run on ${unverified.join(', ')} yet)` : '';
+  const found = `${[...new Set(parts)].filter((part) => part !== '').join(', ')}${note}`;
+  const problem = accelerators.find((accelerator) => accelerator.problem !== undefined)?.problem;
+  if (thermal.throttled)
+    return { level: 'warn', found, hint: 'The processor is slowed down by heat or weak power: cool it, or use a stronger supply.' };
+  return problem === undefined ? { level: 'ok', found } : { level: 'warn', found, hint: problem };
 }
 
 async function checkMemory(config: Config, log: Logger): Promise<Omit<Finding, 'check'>> {

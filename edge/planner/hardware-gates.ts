@@ -43,7 +43,8 @@ export const rejectHardware: Gate = ({ provider, input }) => {
   const found = input.device.accelerators.filter(({ kind }) => kind === hardware.kind);
   if (found.length === 0) return { code: 'driver-missing', detail: `${hardware.driver} was found` };
   if (provider === 'coreml' || found.some(({ confidence }) => confidence === 'library')) return undefined;
-  return { code: 'lib-missing', detail: `${found[0]?.name} is there, but not ${hardware.library}` };
+  const problem = found.find((accelerator) => accelerator.problem !== undefined)?.problem;
+  return { code: 'lib-missing', detail: problem ?? `${found[0]?.name} is there, but not ${hardware.library}` };
 };
 
 /** The Neural Engine computes in fp16 on shapes that are known when the graph is compiled. */

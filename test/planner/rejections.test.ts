@@ -60,6 +60,9 @@ describe('rejections', () => {
     expect(reasonsOf('llama/cuda/t4', inputFor(bare))).toEqual([
       { code: 'lib-missing', detail: 'NVIDIA GeForce RTX 3060 is there, but not libcuda.so.1 or libcudart.so' },
     ]);
+    const problem = '/dev/nvidia0 may not be opened by this user: add it to the group video';
+    const closed: DeviceProfile = { ...bare, accelerators: bare.accelerators.map((one) => ({ ...one, problem })) };
+    expect(reasonsOf('llama/cuda/t4', inputFor(closed))).toEqual([{ code: 'lib-missing', detail: problem }]);
   });
 
   it('dynamic-shape-on-ane, unless shapes are fixed and weights are floats', async () => {
