@@ -73,7 +73,10 @@ describe('CUDA where its libraries are missing', { timeout: 60_000 }, () => {
     const error = await expectCode(host.load(), 'E_UNSUPPORTED');
     const { code, detail } = classifyFailure(error);
     if (process.platform === 'linux' && process.arch === 'x64') {
-      expect([code, detail]).toEqual(['lib-missing', expect.stringMatching(/libonnxruntime_providers_\w+\.so: cannot open shared object file/)]);
+      expect([code, detail]).toEqual([
+        'lib-missing',
+        expect.stringMatching(/libonnxruntime_providers_\w+\.so: cannot open shared object file/),
+      ]);
     } else {
       expect([code, detail]).toEqual(['no-binary', expect.stringContaining('only cpu')]);
     }
