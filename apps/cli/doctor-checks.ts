@@ -14,16 +14,8 @@ import type { Logger } from '#edge/core/log.ts';
 import { unverifiedParts } from '#edge/hardware/verified.ts';
 import type { EdgeRuntime } from '#edge/runtime/edge-runtime.ts';
 import { checkEngines } from './doctor-engines.ts';
+import type { Finding } from './finding.ts';
 import { withoutCredentials } from './terminal.ts';
-
-/** `warn` costs something, `fail` keeps the device from doing its job. */
-export type Finding = {
-  readonly check: string;
-  readonly level: 'ok' | 'warn' | 'fail';
-  readonly found: string;
-  /** How to mend it; absent when all is well. */
-  readonly hint?: string;
-};
 
 /** A check's own finding, or several with names of their own. */
 type Answer = Omit<Finding, 'check'> | { readonly findings: readonly Finding[] };

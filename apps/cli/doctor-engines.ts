@@ -6,7 +6,7 @@ import type { Candidate, Plan, RejectionCode } from '#edge/contracts/plan.ts';
 import { systemIo } from '#edge/hardware/probe-io.ts';
 import { formatSeconds } from '#edge/planner/format-rates.ts';
 import type { EdgeRuntime } from '#edge/runtime/edge-runtime.ts';
-import type { Finding } from './doctor-checks.ts';
+import type { Finding } from './finding.ts';
 
 const TASKS = ['generate', 'embed', 'classify'] as const;
 

@@ -9,6 +9,7 @@ import type { ProbeIo } from '#edge/hardware/probe-io.ts';
 import type { WatchConditions } from './conditions.ts';
 import { type MeasureOptions, measureEngine } from './measure-engine.ts';
 import { verifyEngine } from './verify-engine.ts';
+import { fillMemory } from './workload.ts';
 
 /** Time that loading, and every call, may take. */
 const DEADLINE_MS = 60_000;
@@ -61,6 +62,7 @@ export async function measureCandidate(options: MeasureCandidateOptions): Promis
   await verifyEngine(subject, card.golden);
   const watch = await options.watchConditions({ pid: host.status.pid, threads: spec.threads });
   const { rates, joules } = await measureEngine(subject, task, options);
+  await fillMemory(subject);
   // The host repeats a call that met a crash; an engine that only works the second time is no good one.
   if (crash) throw crash;
   const residentBytes = (await residentBytesOf(io, host.status.pid)) ?? host.status.residentBytes;

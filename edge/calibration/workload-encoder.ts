@@ -18,6 +18,11 @@ export async function prepareEncoder(run: (text: string) => Promise<number>): Pr
   return async () => ({ short: await rateOf(() => run(short)), long: await rateOf(() => run(long)) });
 }
 
+/** A text that fills the input of an encoder: its arena is then as large as it gets. */
+export function longestText(contextTokens: number): string {
+  return textOfWords(Math.max(1, contextTokens));
+}
+
 async function textOf(tokens: number, run: (text: string) => Promise<number>): Promise<string> {
   let words = tokens - 2;
   let text = textOfWords(words);

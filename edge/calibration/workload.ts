@@ -2,7 +2,7 @@
 import type { Task } from '#edge/contracts/model.ts';
 import type { EngineSubject, Round } from './engine-subject.ts';
 import { goldenInputs } from './golden-tensors.ts';
-import { prepareEncoder } from './workload-encoder.ts';
+import { longestText, prepareEncoder } from './workload-encoder.ts';
 import { prepareGenerator } from './workload-generator.ts';
 
 /**
@@ -35,5 +35,17 @@ export async function prepareWorkload(task: Task, subject: EngineSubject, budget
         return { runs: 1000 / (performance.now() - startedAt) };
       };
     }
+  }
+}
+
+/**
+ * Runs an encoder's longest input once, so that the memory it needs in operation is taken; other tasks have taken theirs.
+ * @throws EdgeError of the engine.
+ */
+export async function fillMemory({ engine, info, options }: EngineSubject): Promise<void> {
+  const text = longestText(info.contextTokens);
+  if (info.features.includes('embed')) await engine.embed({ model: info.model, texts: [text], purpose: 'plain' }, options);
+  else if (info.features.includes('score') && !info.features.includes('generate')) {
+    await engine.score({ model: info.model, query: 'a', texts: [text] }, options);
   }
 }

@@ -254,7 +254,9 @@ export class SupervisedChild<Remote extends RpcMethods, Local extends RpcMethods
           resolve({ ...exit, error: unexpected ? crash() : this.#stoppedError() });
         };
         const timer = setTimeout(tell, LAST_WORDS_MS);
-        child.once('close', tell);
+        // Node.js emits no `close` for a child that it was disconnected from; nobody needs the last words of one that was asked to stop.
+        if (unexpected) child.once('close', tell);
+        else tell();
       };
       child.once('exit', onEnd);
       // A process that could not be made has an error instead of an exit.
