@@ -260,7 +260,7 @@ export class EdgeRuntime implements RuntimePort {
 
   async #planModel(name: string, options: PoolPlanOptions): Promise<{ plan: Plan; loadSpec?: LoadSpec }> {
     const { model, variant } = parseModelName(name);
-    const { engineMemory, without, current } = options;
+    const { engineMemory, without = [], current } = options;
     const card = this.#store.catalog.get(model);
     const wanted = variant === undefined ? card : { ...card, variants: [variantOf(card, variant)] };
     // Engines that were loaded or unloaded a moment ago changed what memory is left.
@@ -274,7 +274,7 @@ export class EdgeRuntime implements RuntimePort {
     const plan = makePlan({
       ...input,
       device: current ? withMemory(input.device, current.residentBytes) : input.device,
-      quarantined: without === undefined ? input.quarantined : [...input.quarantined, leftOut(without)],
+      quarantined: [...input.quarantined, ...without.map(leftOut)],
     });
     const stored = plan.chosen && this.#store.find(model, plan.chosen.variant);
     return plan.loadSpec && stored ? { plan, loadSpec: { ...plan.loadSpec, stored } } : { plan };
@@ -294,5 +294,5 @@ function withMemory(device: DeviceProfile, bytes: number): DeviceProfile {
 }
 
 function leftOut(candidateId: string): Quarantine {
-  return { candidateId, untilMs: Number.POSITIVE_INFINITY, reason: 'gives way to another candidate' };
+  return { candidateId, untilMs: Number.POSITIVE_INFINITY, reason: 'failed a moment ago' };
 }

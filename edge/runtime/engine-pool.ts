@@ -1,4 +1,5 @@
 /** Keeps one engine a model: loads on demand, falls back along the plan, makes room by unloading what was idle longest. */
+import { classifyFailure } from '#edge/backends/classify-failure.ts';
 import { EngineHost } from '#edge/backends/engine-host.ts';
 import type { LoadSpec } from '#edge/contracts/backend.ts';
 import type { Candidate, Plan } from '#edge/contracts/plan.ts';
@@ -15,8 +16,8 @@ import { parseModelName } from './model-name.ts';
 
 export interface PoolPlanOptions {
   readonly engineMemory: EngineMemory;
-  /** Candidate to leave out, besides those that are quarantined. */
-  readonly without?: string;
+  /** Candidates to leave out, besides those that are quarantined. */
+  readonly without?: readonly string[];
   /** Engine that serves now and would make room for its successor. */
   readonly current?: { readonly candidateId: string; readonly residentBytes: number };
 }
@@ -61,6 +62,8 @@ interface PooledEngine {
 }
 
 const IDLE_POLL_MS = 50;
+/** Times the planned memory at which an idle engine is started anew. */
+const LEAK_FACTOR = 2;
 /** Crashes of one engine after which the next candidate is tried, when there is one. */
 const CRASHES_BEFORE_FALLBACK = 3;
 
@@ -188,30 +191,32 @@ export class EnginePool {
   }
 
   async #load(name: string): Promise<void> {
+    const damaged: string[] = [];
     let failed: { readonly id: string; readonly error: EdgeError } | undefined;
     for (;;) {
-      const { engine, plan } = await this.#admit(name);
+      const { engine, plan } = await this.#admit(name, damaged);
       if (!engine) throw failed?.error ?? noCandidate(name, plan);
       const { id } = engine.candidate;
-      if (failed) this.#reportFallback(engine.model, failed.id, id, failed.error.code, failed.error.message);
+      if (failed) this.#reportFallback(engine.model, failed.id, id, failed.error);
       try {
         return await this.#start(engine);
       } catch (cause) {
         await this.#end(engine);
         const error = EdgeError.from(cause, `cannot load ${name}`);
-        // A damaged file or the end of the device says nothing about the candidate.
-        if (error.code === 'E_MODEL_CORRUPT' || error.code === 'E_SHUTTING_DOWN') throw error;
+        if (error.code === 'E_SHUTTING_DOWN') throw error;
         failed = { id, error };
-        this.#dependencies.failures.add(id, `${error.code}: ${error.message}`);
+        // A damaged file can be fetched anew at any moment; what failed otherwise is left out for a while.
+        if (error.code === 'E_MODEL_CORRUPT') damaged.push(id);
+        else this.#dependencies.failures.add(id, describeFailure(error));
       }
     }
   }
 
   /** Plans a model, makes room for it, and counts its memory as taken; no engine when the plan has no candidate. */
-  async #admit(name: string): Promise<{ readonly engine?: PooledEngine; readonly plan: Plan }> {
+  async #admit(name: string, without: readonly string[]): Promise<{ readonly engine?: PooledEngine; readonly plan: Plan }> {
     using _turn = await this.#admission.acquire();
     for (;;) {
-      const { plan, loadSpec } = await this.#dependencies.plan(name, { engineMemory: this.memory });
+      const { plan, loadSpec } = await this.#dependencies.plan(name, { engineMemory: this.memory, without });
       if (this.#closed) throw shuttingDown();
       if (plan.chosen && loadSpec) return { engine: this.#register(name, plan.chosen, loadSpec), plan };
       if (!(await this.#makeRoom(plan))) return { plan };
@@ -226,6 +231,7 @@ export class EnginePool {
       log,
       deadlineMs,
       idleStopMs: idleUnloadMs,
+      maxResidentBytes: LEAK_FACTOR * candidate.estimate.memory.totalBytes,
       onCrash: (exit) => this.#onCrash(engine, exit),
     });
     const engine: PooledEngine = {
@@ -277,22 +283,29 @@ export class EnginePool {
     const { plan } = await this.#dependencies.plan(name, {
       engineMemory: this.#memoryWithout(engine),
       current: currentOf(engine),
-      without: candidate.id,
+      without: [candidate.id],
     });
     if (!plan.chosen || engine.state !== 'ready') return;
     engine.state = 'retired';
-    this.#reportFallback(model, candidate.id, plan.chosen.id, 'E_ENGINE_CRASHED', String(exit.signal ?? exit.code));
-    this.#dependencies.failures.add(candidate.id, `crashed ${CRASHES_BEFORE_FALLBACK} times (${exit.signal ?? exit.code})`);
+    this.#reportFallback(model, candidate.id, plan.chosen.id, exit.error);
+    this.#dependencies.failures.add(candidate.id, `crashed ${CRASHES_BEFORE_FALLBACK} times, ${describeFailure(exit.error)}`);
     this.#endUnused(engine);
   }
 
-  #reportFallback(model: string, from: string, to: string, code: string, reason: string | undefined): void {
+  #reportFallback(model: string, from: string, to: string, error: EdgeError): void {
     const { recorder, log } = this.#dependencies;
-    log.warn('backend fell back', { model, from, to, code, reason });
+    const { code } = classifyFailure(error);
+    log.warn('backend fell back', { model, from, to, code: error.code, reason: code, found: error.message });
     recorder.event({
       lane: 'alerts',
       name: 'nearside.engine.fell_back',
-      attributes: { 'gen_ai.request.model': model, 'nearside.from': from, 'nearside.to': to, 'error.type': code },
+      attributes: {
+        'gen_ai.request.model': model,
+        'nearside.from': from,
+        'nearside.to': to,
+        'error.type': error.code,
+        'nearside.reason': code,
+      },
     });
     recorder.observe('nearside.engine.fallbacks', 1, { 'gen_ai.request.model': model });
   }
@@ -318,6 +331,12 @@ export class EnginePool {
     await this.#end(victim);
     return true;
   }
+}
+
+/** What plans tell of a candidate that failed: a reason code and its detail. */
+function describeFailure(error: EdgeError): string {
+  const { code, detail } = classifyFailure(error);
+  return `${code}: ${detail}`;
 }
 
 function currentOf({ candidate, host }: PooledEngine): NonNullable<PoolPlanOptions['current']> {

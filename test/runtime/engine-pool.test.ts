@@ -79,7 +79,7 @@ function poolOf(choices: Readonly<Record<string, readonly Choice[]>>, budget = N
       const budgetBytes = budget - engineMemory.residentBytes - engineMemory.expectedBytes;
       await new Promise((resolve) => setTimeout(resolve, 20));
       const candidates = (choices[name] ?? []).map((choice) => {
-        const isOut = choice.id === without || failed.has(choice.id);
+        const isOut = without?.includes(choice.id) || failed.has(choice.id);
         const rejected = isOut ? 'quarantined' : (choice.bytes ?? 1) > budgetBytes ? 'mem-exceeds' : undefined;
         return { choice, candidate: candidateOf(model, rejected ? { ...choice, rejected } : choice) };
       });
@@ -159,7 +159,22 @@ describe('EnginePool', () => {
       { from: 'a/bad', to: 'a/good', code: 'E_ENGINE_CRASHED' },
     ]);
     expect(events.filter((event) => event.name === 'nearside.engine.fell_back')).toHaveLength(1);
-    expect([...failed]).toEqual([['a/bad', expect.stringContaining('E_ENGINE_CRASHED')]]);
+    expect([...failed]).toEqual([['a/bad', expect.stringContaining('probe-crashed')]]);
+  });
+
+  it('goes past a damaged file to the next candidate without holding it against the first, and fails when there is none', async () => {
+    const file = modelFile('damaged', '');
+    const pool = poolOf({
+      a: [
+        { id: 'a/damaged', file, variant: 'first' },
+        { id: 'a/whole', file: modelFile('whole') },
+      ],
+    });
+    await load(pool, 'a');
+    expect(lines.filter((line) => line.event === 'backend fell back')).toMatchObject([{ to: 'a/whole', code: 'E_MODEL_CORRUPT' }]);
+    expect(failed.size).toBe(0);
+    const alone = poolOf({ a: [{ id: 'a/damaged', file: modelFile('alone', '') }] });
+    await expect(alone.acquire('a')).rejects.toMatchObject({ code: 'E_MODEL_CORRUPT' });
   });
 
   it('gives the error of the last candidate when none can load', async () => {
