@@ -61,7 +61,7 @@ export interface BuildCosts {
 }
 
 export function buildCosts({ provider }: BuildTarget): BuildCosts {
-  return provider === 'cuda-tuned' ? { diskBytes: 3 * GIB, jobBytes: 2.5 * GIB } : { diskBytes: 0.6 * GIB, jobBytes: 0.75 * GIB };
+  return provider === 'cuda-tuned' ? { diskBytes: 3 * GIB, jobBytes: 2.5 * GIB } : { diskBytes: 0.3 * GIB, jobBytes: 0.75 * GIB };
 }
 
 /** Compilers that may run side by side without swapping: one a usable core at most; 0 when not even one fits. */

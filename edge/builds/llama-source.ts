@@ -9,6 +9,9 @@ import type { RunStep } from './run-step.ts';
 /** What of the package's `llama` folder the addon is built from, besides llama.cpp itself. */
 const ADDON_PARTS = ['CMakeLists.txt', 'package.json', 'addon', 'cmake', 'profiles', 'toolchains'];
 
+/** More than half of the tree, and in no build: vocabularies for tests, pages. */
+const UNUSED = ['models', 'docs'];
+
 export interface LlamaSource {
   /** Version of node-llama-cpp: an addon fits the JavaScript of this one only. */
   readonly binding: string;
@@ -59,8 +62,8 @@ export async function unpackLlamaSource(source: LlamaSource, target: string, run
   await mkdir(target, { recursive: true });
   for (const part of ADDON_PARTS) await cp(join(source.folder, part), join(target, part), { recursive: true });
   const repository = join(target, 'llama.cpp');
-  const quietly = ['-c', 'advice.detachedHead=false'];
-  await run('git', [...quietly, 'clone', '--quiet', join(source.folder, 'gitRelease.bundle'), repository], 'unpacking llama.cpp');
+  await run('git', ['clone', '--quiet', '--no-checkout', join(source.folder, 'gitRelease.bundle'), repository], 'unpacking llama.cpp');
+  await run('git', ['-C', repository, 'checkout', 'HEAD', '--', '.', ...UNUSED.map((path) => `:(exclude)${path}`)], 'unpacking llama.cpp');
   for (const patch of await readdir(join(source.folder, 'patches'))) {
     const file = join(source.folder, 'patches', patch);
     await run('git', ['-C', repository, 'apply', '--ignore-whitespace', file], `applying ${patch}`);

@@ -32,6 +32,9 @@ const manifest = z.object({
 /** What `build.json` holds. */
 export type BuildManifest = z.output<typeof manifest>;
 
+/** What was said of builds that were left out: every plan lists the builds. */
+const told = new Set<string>();
+
 /** A build with how it was made. */
 export interface BuildRecord extends LocalBuild, BuildManifest {
   readonly backend: 'llama';
@@ -47,7 +50,7 @@ export function buildsFolder(home: string): string {
 
 /**
  * The builds that the installed node-llama-cpp can load. One of another version, or a damaged one, is left out with a
- * warning: its addon would not fit the library's JavaScript.
+ * warning, once: its addon would not fit the library's JavaScript.
  * @param folder see {@link buildsFolder}
  * @throws EdgeError `E_HOME_UNUSABLE` when the folder cannot be read.
  */
@@ -59,11 +62,9 @@ export function listLocalBuilds(folder: string, log: Logger): readonly BuildReco
     const build = join(folder, name);
     const read = readManifest(build);
     if (typeof read !== 'string' && read.binding === binding) return [{ ...read, folder: build }];
-    log.warn('local build left out', {
-      build: name,
-      reason: typeof read === 'string' ? read : `made for node-llama-cpp ${read.binding}, installed is ${binding}`,
-      mend: 'nearside tune',
-    });
+    const reason = typeof read === 'string' ? read : `made for node-llama-cpp ${read.binding}, installed is ${binding}`;
+    if (!told.has(`${build}: ${reason}`)) log.warn('local build left out', { build, reason, mend: 'nearside tune' });
+    told.add(`${build}: ${reason}`);
     return [];
   });
 }
