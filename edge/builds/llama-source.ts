@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { cp, mkdir, readdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { z } from 'zod';
 import { EdgeError } from '#edge/core/errors.ts';
 import type { RunStep } from './run-step.ts';
 
@@ -71,7 +72,6 @@ export async function unpackLlamaSource(source: LlamaSource, target: string, run
 }
 
 function readField(path: string, field: string): string {
-  const value: unknown = (JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>)[field];
-  if (typeof value !== 'string') throw new TypeError(`${path} has no ${field}`);
-  return value;
+  const fields = z.record(z.string(), z.unknown()).parse(JSON.parse(readFileSync(path, 'utf8')));
+  return z.string({ error: `${path} has no ${field}` }).parse(fields[field]);
 }
