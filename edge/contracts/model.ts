@@ -34,8 +34,11 @@ export interface PypiFile {
 
 /** One file of a variant. */
 export interface ModelFile {
-  /** What the file is to the backend. `library`: the runtime itself, which the catalog adds to every variant of its format. */
-  readonly role: 'weights' | 'tokenizer' | 'config' | 'library';
+  /**
+   * What the file is to the backend. `library`: the runtime itself, which the catalog adds to every variant of its format;
+   * `loader`: the JavaScript that a library of WebAssembly comes with.
+   */
+  readonly role: 'weights' | 'tokenizer' | 'config' | 'library' | 'loader';
   /** Name under which it is exported, such as `model.onnx`. */
   readonly name: string;
   /** SHA-256 in hex; `null` until somebody verified it: the store then pins the hash it first saw and says so. */

@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { access, open, readdir, statfs } from 'node:fs/promises';
 import os from 'node:os';
 import { systemErrorCode } from '#edge/core/errors.ts';
+import { readGlibcVersion } from '#edge/core/glibc.ts';
 import { type Logger, silentLogger } from '#edge/core/log.ts';
 
 /** More than any kernel file holds: `/proc/cpuinfo` takes 2 kB a core. What lies beyond is cut off. */
@@ -110,14 +111,6 @@ function readSystemFacts(): SystemFacts {
     freeMemoryBytes: os.freemem(),
     ...(glibcVersion === undefined ? {} : { glibcVersion }),
   };
-}
-
-function readGlibcVersion(): string | undefined {
-  const reporter: NodeJS.ProcessReport & { excludeNetwork?: boolean } = process.report;
-  // Without this the report resolves the name of every open socket, which may take seconds.
-  reporter.excludeNetwork = true;
-  const report: { header?: { glibcVersionRuntime?: string } } = reporter.getReport();
-  return report.header?.glibcVersionRuntime;
 }
 
 async function readBounded(path: string): Promise<string> {

@@ -7,6 +7,7 @@ import { MODEL_FORMATS, type ModelCard, type ModelFile, type ModelFormat, type M
 import { QUANTIZATIONS } from '#edge/contracts/quantize.ts';
 import { EdgeError, systemErrorCode } from '#edge/core/errors.ts';
 import { deepFreeze } from '#edge/core/freeze.ts';
+import { readGlibcVersion } from '#edge/core/glibc.ts';
 
 /** The cards of this device. */
 export interface Catalog {
@@ -20,7 +21,6 @@ export interface Catalog {
 
 const SHIPPED_CARDS = fileURLToPath(new URL('../../models/catalog/', import.meta.url));
 const SHIPPED_LIBRARIES = fileURLToPath(new URL('../../models/libraries/', import.meta.url));
-const THIS_PLATFORM = `${process.platform}-${process.arch}`;
 
 // Ids, names and paths become file names and command arguments: nothing here may begin with a dash or leave its folder.
 const id = z.string().regex(/^[a-z0-9][a-z0-9._-]*$/, 'lower-case letters, digits, ".", "_" and "-" only');
@@ -83,14 +83,20 @@ const content = z.strictObject({
 
 const file = content.extend({ role: z.enum(['weights', 'tokenizer', 'config']) });
 
-/** A native runtime library that every variant of its format needs: one file a platform (`linux-x64`). */
+/**
+ * A runtime library that every variant of its format needs: one file a platform (`linux-x64`, with glibc), and for `any` other a
+ * library of WebAssembly with the JavaScript that loads it.
+ */
 const library = z.strictObject({
   name: z.string().min(1),
   version: z.string().regex(/^\d/, 'a version'),
   licence: z.string().min(1),
   homepage: z.url(),
   format: z.enum(MODEL_FORMATS),
-  files: z.record(z.string().regex(/^(linux|darwin|win32)-(x64|arm64)$/, 'a platform such as "linux-x64"'), content),
+  files: z.record(
+    z.string().regex(/^((linux|darwin|win32)-(x64|arm64)|any)$/, 'a platform such as "linux-x64", or "any"'),
+    content.extend({ loader: content.exactOptional() }),
+  ),
 });
 
 const variant = z.strictObject({
@@ -170,13 +176,13 @@ const card = z
   }) satisfies z.ZodType<ModelCard>;
 
 /**
- * Reads every `*.json` of the folder. A variant whose format needs a runtime library gets the library's file for the platform added;
- * where there is none, it stays without.
+ * Reads every `*.json` of the folder. A variant whose format needs a runtime library gets the library's files for the platform added:
+ * those of its own, else those for any.
  * @param folder Defaults to the cards that Nearside ships.
- * @param platform Such as `linux-x64`; defaults to this machine's.
+ * @param platform Such as `linux-x64` or `linux-x64-musl`; defaults to this machine's.
  * @throws EdgeError `E_CATALOG_INVALID` with the file and every field that is wrong.
  */
-export function loadCatalog(folder: string = SHIPPED_CARDS, platform: string = THIS_PLATFORM): Catalog {
+export function loadCatalog(folder: string = SHIPPED_CARDS, platform: string = thisPlatform()): Catalog {
   const libraries = readLibraries(platform);
   const cards = deepFreeze(listJson(folder).map((name) => withLibraries(readCard(folder, name), libraries)));
   const byId = new Map(cards.map((each) => [each.id, each]));
@@ -234,22 +240,27 @@ function listJson(folder: string): readonly string[] {
   }
 }
 
-/** The library file of each format on a platform. */
-function readLibraries(platform: string): ReadonlyMap<ModelFormat, ModelFile> {
+/** The library files of each format on a platform: its own, else those for any. */
+function readLibraries(platform: string): ReadonlyMap<ModelFormat, readonly ModelFile[]> {
   const libraries = listJson(SHIPPED_LIBRARIES).map((name) => readChecked(join(SHIPPED_LIBRARIES, name), library));
-  return new Map(
+  const filesFor = (key: string): [ModelFormat, readonly ModelFile[]][] =>
     libraries.flatMap(({ format, files }) => {
-      const found = files[platform];
-      return found ? [[format, { role: 'library' as const, ...found }] as const] : [];
-    }),
-  );
+      const found = files[key];
+      if (!found) return [];
+      const { loader, ...rest } = found;
+      return [[format, [{ role: 'library', ...rest }, ...(loader ? [{ role: 'loader' as const, ...loader }] : [])]]];
+    });
+  return new Map([...filesFor('any'), ...filesFor(platform)]);
 }
 
-function withLibraries(model: ModelCard, libraries: ReadonlyMap<ModelFormat, ModelFile>): ModelCard {
-  const variants = model.variants.map((each) => {
-    const needed = libraries.get(each.format);
-    return needed ? { ...each, files: [...each.files, needed] } : each;
-  });
+/** Native libraries for Linux are linked against glibc, so another C library is another platform. */
+function thisPlatform(): string {
+  const isMusl = process.platform === 'linux' && readGlibcVersion() === undefined;
+  return `${process.platform}-${process.arch}${isMusl ? '-musl' : ''}`;
+}
+
+function withLibraries(model: ModelCard, libraries: ReadonlyMap<ModelFormat, readonly ModelFile[]>): ModelCard {
+  const variants = model.variants.map((each) => ({ ...each, files: [...each.files, ...(libraries.get(each.format) ?? [])] }));
   return { ...model, variants };
 }
 

@@ -61,9 +61,24 @@ describe('the cards that Nearside ships', () => {
     },
   );
 
-  test('other formats, and platforms without a published library, get none', () => {
-    expect(get('e5-small-v2').variants[0]?.files.map(({ role }) => role)).toEqual(['weights', 'tokenizer']);
-    expect(loadCatalog(undefined, 'linux-riscv64').get('hand-landmark-lite').variants[0]?.files).toHaveLength(1);
+  test.each(['linux-riscv64', 'linux-x64-musl', 'linux-arm', 'darwin-x64', 'win32-arm64'])(
+    'on %s, TFLite variants bring WebAssembly with its loader',
+    (platform) => {
+      const files = loadCatalog(undefined, platform).get('hand-landmark-lite').variants[0]?.files ?? [];
+      expect(files.map(({ role, name }) => `${role} ${name}`)).toEqual([
+        'weights hand_landmark_lite.tflite',
+        'library litert_wasm_internal.wasm',
+        'loader litert_wasm_internal.js',
+      ]);
+      for (const { sources } of files.slice(1)) expect(sources).toEqual([expect.objectContaining({ package: '@litertjs/core@2.5.3' })]);
+    },
+  );
+
+  test('other formats get no library', () => {
+    for (const platform of ['linux-x64', 'linux-riscv64']) {
+      const files = loadCatalog(undefined, platform).get('e5-small-v2').variants[0]?.files ?? [];
+      expect(files.map(({ role }) => role)).toEqual(['weights', 'tokenizer']);
+    }
   });
 
   test('are frozen, and an unknown id is answered with the nearest ones', () => {

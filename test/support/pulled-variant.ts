@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { loadConfig } from '#edge/config/load.ts';
 import type { StoredVariant } from '#edge/contracts/model.ts';
 import { silentLogger } from '#edge/core/log.ts';
@@ -9,9 +10,20 @@ import { ModelStore } from '#edge/store/model-store.ts';
  * first test that asks.
  */
 export function pulledVariant(model: string, variant?: string): Promise<StoredVariant> {
-  const { paths, store, environment } = loadConfig();
+  return pull(loadConfig().paths.store, undefined, model, variant);
+}
+
+/** Files of roles `library` and `loader`: LiteRT as WebAssembly, which the user's own store does not hold where there is a native library. */
+export async function pulledWasm(): Promise<Required<Pick<StoredVariant['files'], 'library' | 'loader'>>> {
+  const folder = fileURLToPath(new URL('../../.cache/wasm-models/', import.meta.url));
+  const { library, loader } = (await pull(folder, 'linux-riscv64', 'hand-landmark-lite')).files;
+  if (!library || !loader) throw new TypeError('the catalog names no WebAssembly library');
+  return { library, loader };
+}
+
+function pull(directory: string, platform: string | undefined, model: string, variant?: string): Promise<StoredVariant> {
+  const { store, environment } = loadConfig();
   const settings = { hubUrl: store.hubUrl, timeoutMs: store.timeoutMs };
-  return new ModelStore({ directory: paths.store, catalog: loadCatalog(), settings, environment, log: silentLogger }).pull(model, {
-    variant,
-  });
+  const catalog = loadCatalog(undefined, platform);
+  return new ModelStore({ directory, catalog, settings, environment, log: silentLogger }).pull(model, { variant });
 }

@@ -13,7 +13,7 @@ export function hardwareOf(provider: string): Hardware {
   if (Object.hasOwn(HARDWARE, provider)) return provider as Hardware;
   throw new EdgeError('E_UNSUPPORTED', {
     what: `the tflite backend has no execution provider "${provider}"`,
-    expected: `one of ${Object.keys(HARDWARE).join(', ')}`,
+    expected: `one of ${Object.keys(HARDWARE).join(', ')}, wasm`,
   });
 }
 

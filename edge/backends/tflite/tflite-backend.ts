@@ -5,9 +5,8 @@ import type { ScoreResponse } from '#edge/contracts/score.ts';
 import type { TensorRequest, TensorResponse } from '#edge/contracts/tensor.ts';
 import { throwIfAborted } from '#edge/core/abort.ts';
 import { EdgeError } from '#edge/core/errors.ts';
-import { LITERT_VERSION } from './tflite-native.ts';
-import { openSession, type TfliteSession } from './tflite-session.ts';
-import { findSignature } from './tflite-tensors.ts';
+import { openSession } from './tflite-session.ts';
+import { findSignature, type TfliteSession } from './tflite-tensors.ts';
 import { TextEncoder, textBuckets, textFeatures } from './tflite-text.ts';
 import { readTokenizer, type TextTokenizer } from './tflite-tokenizer.ts';
 
@@ -75,8 +74,8 @@ class TfliteEngine implements Engine {
     return { outputs: await this.#session.run(signature, request.inputs, options), engine: this.#ref() };
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#session[Symbol.asyncDispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#session[Symbol.asyncDispose]();
   }
 
   #lacks(feature: EngineFeature): EdgeError {
@@ -92,17 +91,18 @@ class TfliteEngine implements Engine {
 }
 
 /** Inputs and outputs are those of the first signature; the others differ in shapes, or in what they compute. */
-function describe(spec: LoadSpec, { signatures }: TfliteSession, text: readonly EngineFeature[], contextTokens: number): EngineInfo {
+function describe(spec: LoadSpec, session: TfliteSession, text: readonly EngineFeature[], contextTokens: number): EngineInfo {
+  const { signatures } = session;
   const carriesAll = signatures.length > 0 && signatures.every(({ carriesAllTypes }) => carriesAllTypes);
   return {
     backend: 'tflite',
     provider: spec.provider,
-    version: LITERT_VERSION,
+    version: session.version,
     model: spec.stored.model,
     variant: spec.stored.variant,
     features: [...text, ...(carriesAll ? (['tensors'] as const) : [])],
     contextTokens,
-    threads: Math.max(1, spec.threads),
+    threads: session.threads,
     inputs: signatures[0]?.inputs ?? [],
     outputs: signatures[0]?.outputs ?? [],
   };

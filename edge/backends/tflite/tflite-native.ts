@@ -5,6 +5,7 @@
 import type Koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 import { EdgeError, type ErrorCode } from '#edge/core/errors.ts';
+import type { DeclaredSignature, DeclaredTensor } from './tflite-tensors.ts';
 
 /** The release whose binary interface this module speaks: the one that `models/libraries/litert.json` pins. */
 export const LITERT_VERSION = '2.3.0';
@@ -18,21 +19,12 @@ export type Handle = bigint;
 export const HARDWARE = { cpu: 1, gpu: 2, npu: 4 } as const;
 export type Hardware = keyof typeof HARDWARE;
 
-/** An input or output of a signature as the file declares it. */
-export interface NativeTensor {
-  readonly name: string;
-  /** `LiteRtElementType`, the numbers of TensorFlow Lite. */
-  readonly elementType: number;
-  /** -1 stands for a free dimension. */
-  readonly shape: readonly number[];
-  /** Real value = scale * (stored value - zeroPoint), where the whole tensor shares one scale. */
-  readonly quantization?: { readonly scale: number; readonly zeroPoint: number };
-  /** The type as the library wrote it, for making buffers. */
+/** A tensor with its type as the library wrote it, for making buffers. */
+export interface NativeTensor extends DeclaredTensor {
   readonly type: Buffer;
 }
 
-export interface NativeSignature {
-  readonly key: string;
+export interface NativeSignature extends DeclaredSignature {
   readonly inputs: readonly NativeTensor[];
   readonly outputs: readonly NativeTensor[];
 }

@@ -1,5 +1,5 @@
 import type { CallOptions, LoadSpec } from '#edge/contracts/backend.ts';
-import type { Tensor, TensorDtype, TensorSpec } from '#edge/contracts/tensor.ts';
+import type { Tensor } from '#edge/contracts/tensor.ts';
 import { abortError, throwIfAborted } from '#edge/core/abort.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import { Pool } from '#edge/core/pool.ts';
@@ -10,24 +10,15 @@ import {
   type Destroyable,
   type Handle,
   type Hardware,
+  LITERT_VERSION,
   type LiteRt,
   loadLiteRt,
   type NativeSignature,
   type NativeTensor,
 } from './tflite-native.ts';
 import { cpuOptions } from './tflite-options.ts';
-import { ARRAYS, type Signature } from './tflite-tensors.ts';
-
-/** Dtypes of the tensor contract by `LiteRtElementType`. */
-const DTYPES: Readonly<Record<number, TensorDtype>> = {
-  1: 'float32',
-  2: 'int32',
-  3: 'uint8',
-  4: 'int64',
-  6: 'bool',
-  9: 'int8',
-  10: 'float16',
-};
+import { ARRAYS, describeSignature, type Signature, type TfliteSession } from './tflite-tensors.ts';
+import { openWasmSession } from './tflite-wasm-session.ts';
 
 /** Native buffers of one signature for the shapes of its last run. */
 interface Binding {
@@ -39,28 +30,21 @@ interface Binding {
   readonly buffers: DisposableStack;
 }
 
-/**
- * A compiled model. Runs wait in line for it: LiteRT takes one at a time.
- * Disposing it must wait for the runs that are under way.
- */
-export class TfliteSession implements AsyncDisposable {
+/** LiteRT takes one run at a time; the event loop stays free meanwhile. An abort ends a run after the operator that runs. */
+class NativeSession implements TfliteSession {
+  readonly version = LITERT_VERSION;
+  readonly threads: number;
   readonly signatures: readonly Signature[];
   readonly #native: NativeModel;
   readonly #bindings = new Map<number, Binding>();
   readonly #turn = new Pool(['the compiled model']);
 
-  constructor(native: NativeModel) {
+  constructor(native: NativeModel, threads: number) {
     this.#native = native;
-    this.signatures = native.signatures.map(describe);
+    this.threads = threads;
+    this.signatures = native.signatures.map(describeSignature);
   }
 
-  /**
-   * Runs one signature; the event loop stays free meanwhile. An abort ends it after the operator that runs.
-   * @param index Of {@link signatures}.
-   * @param inputs Must fit the signature.
-   * @param wanted Names of the outputs to read; all when absent.
-   * @throws EdgeError `E_CANCELLED`, `E_MEMORY_BUDGET` when memory ran out, `E_BAD_REQUEST` when the graph refuses the values.
-   */
   async run(
     index: number,
     inputs: Readonly<Record<string, Tensor>>,
@@ -177,23 +161,28 @@ interface NativeModel {
 
 /**
  * Loads a model.
- * @throws EdgeError `E_UNSUPPORTED` (provider, or no library for this platform), `E_MODEL_CORRUPT`, `E_MODEL_NOT_STORED`, `E_MODEL_LOAD`.
+ * @throws EdgeError `E_UNSUPPORTED` (provider, no library for this platform, or for another provider), `E_MODEL_CORRUPT`,
+ * `E_MODEL_NOT_STORED`, `E_MODEL_LOAD`.
  */
 export async function openSession(spec: LoadSpec): Promise<TfliteSession> {
   const { files, model, variant } = spec.stored;
   const what = `cannot load TFLite model "${model}" (${variant})`;
-  if (files.weights === undefined) throw new EdgeError('E_MODEL_NOT_STORED', { what, expected: 'a weights file', found: 'none' });
-  if (files.library === undefined) {
+  const { weights, library, loader } = files;
+  if (weights === undefined) throw new EdgeError('E_MODEL_NOT_STORED', { what, expected: 'a weights file', found: 'none' });
+  const hardware = spec.provider === 'wasm' ? undefined : hardwareOf(spec.provider);
+  if (library === undefined || (hardware === undefined) !== (loader !== undefined)) {
     throw new EdgeError('E_UNSUPPORTED', {
       what,
-      expected: 'the LiteRT library, which is published for Linux x64 and arm64 (glibc), macOS arm64 and Windows x64',
-      found: `none for ${process.platform}/${process.arch}`,
-      hint: 'Use an ONNX or GGUF variant of the model.',
+      expected: hardware
+        ? 'the native LiteRT library, which is published for Linux x64 and arm64 (glibc), macOS arm64 and Windows x64'
+        : 'the WebAssembly library, which the store fetches where there is no native one',
+      found: library === undefined ? `none for ${process.platform}/${process.arch}` : `the other one (${process.platform}/${process.arch})`,
+      hint: `Use provider "${hardware ? 'wasm' : 'cpu'}", or an ONNX or GGUF variant of the model.`,
     });
   }
-  const hardware = hardwareOf(spec.provider);
-  checkModelFile(files.weights, what);
-  return new TfliteSession(compile(await loadLiteRt(files.library), hardware, files.weights, spec, what));
+  checkModelFile(weights, what);
+  if (loader !== undefined) return await openWasmSession({ weights, library, loader }, what);
+  return new NativeSession(compile(await loadLiteRt(library), hardware as Hardware, weights, spec, what), Math.max(1, spec.threads));
 }
 
 function compile(library: LiteRt, hardware: Hardware, weights: string, spec: LoadSpec, what: string): NativeModel {
@@ -220,16 +209,6 @@ function attempt<T>(call: () => T, explain: (error: EdgeError) => EdgeError): T 
   } catch (error) {
     throw EdgeError.is(error) ? explain(error) : error;
   }
-}
-
-function describe({ key, inputs, outputs }: NativeSignature): Signature {
-  const [ins, outs] = [inputs.flatMap(toSpec), outputs.flatMap(toSpec)];
-  return { key, inputs: ins, outputs: outs, carriesAllTypes: ins.length === inputs.length && outs.length === outputs.length };
-}
-
-function toSpec({ name, elementType, shape, quantization }: NativeTensor): TensorSpec[] {
-  const dtype = DTYPES[elementType];
-  return dtype === undefined ? [] : [{ name, dtype, shape, ...(quantization ? { quantization } : {}) }];
 }
 
 function runFailure(error: unknown): unknown {

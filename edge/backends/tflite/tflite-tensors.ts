@@ -1,3 +1,4 @@
+import type { CallOptions } from '#edge/contracts/backend.ts';
 import type { Tensor, TensorDtype, TensorSpec } from '#edge/contracts/tensor.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 
@@ -8,6 +9,67 @@ export interface Signature {
   readonly outputs: readonly TensorSpec[];
   /** False when an input or output has a type (string, complex ...) that the tensor contract does not carry. */
   readonly carriesAllTypes: boolean;
+}
+
+/** A compiled model. Runs of it wait for each other; disposing it waits for those that are under way. */
+export interface TfliteSession extends AsyncDisposable {
+  /** Version of the library that runs it. */
+  readonly version: string;
+  /** Threads that a run takes. */
+  readonly threads: number;
+  readonly signatures: readonly Signature[];
+  /**
+   * Runs one signature.
+   * @param index Of {@link signatures}.
+   * @param inputs Must fit the signature.
+   * @param wanted Names of the outputs to read; all when absent.
+   * @throws EdgeError `E_CANCELLED`, `E_MEMORY_BUDGET` when memory ran out, `E_BAD_REQUEST` when the graph refuses the values.
+   */
+  run(
+    index: number,
+    inputs: Readonly<Record<string, Tensor>>,
+    options?: CallOptions,
+    wanted?: readonly string[],
+  ): Promise<Record<string, Tensor>>;
+}
+
+/** An input or output of a signature as the file declares it. */
+export interface DeclaredTensor {
+  readonly name: string;
+  /** `LiteRtElementType`, the numbers of TensorFlow Lite. */
+  readonly elementType: number;
+  /** -1 stands for a free dimension. */
+  readonly shape: readonly number[];
+  /** Real value = scale * (stored value - zeroPoint), where the whole tensor shares one scale. */
+  readonly quantization?: { readonly scale: number; readonly zeroPoint: number };
+}
+
+export interface DeclaredSignature {
+  readonly key: string;
+  readonly inputs: readonly DeclaredTensor[];
+  readonly outputs: readonly DeclaredTensor[];
+}
+
+/** Dtypes of the tensor contract by `LiteRtElementType`. */
+const DTYPES: Readonly<Record<number, TensorDtype>> = {
+  1: 'float32',
+  2: 'int32',
+  3: 'uint8',
+  4: 'int64',
+  6: 'bool',
+  9: 'int8',
+  10: 'float16',
+};
+
+/** A signature in the words of the tensor contract. */
+export function describeSignature({ key, inputs, outputs }: DeclaredSignature): Signature {
+  const [ins, outs] = [inputs.flatMap(toSpec), outputs.flatMap(toSpec)];
+  return { key, inputs: ins, outputs: outs, carriesAllTypes: ins.length === inputs.length && outs.length === outputs.length };
+}
+
+function toSpec({ name, elementType, shape, quantization }: DeclaredTensor): TensorSpec[] {
+  const dtype = DTYPES[elementType];
+  return dtype === undefined ? [] : [{ name, dtype, shape, ...(quantization ? { quantization } : {}) }];
 }
 
 /** What carries the values of each dtype. */

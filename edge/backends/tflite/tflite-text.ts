@@ -5,8 +5,7 @@ import type { EmbeddingProfile } from '#edge/contracts/model.ts';
 import type { Tensor, TensorSpec } from '#edge/contracts/tensor.ts';
 import { throwIfAborted } from '#edge/core/abort.ts';
 import { EdgeError } from '#edge/core/errors.ts';
-import type { TfliteSession } from './tflite-session.ts';
-import type { Signature } from './tflite-tensors.ts';
+import type { Signature, TfliteSession } from './tflite-tensors.ts';
 import type { Encoded, TextTokenizer } from './tflite-tokenizer.ts';
 
 /** Names of the tensors of a text signature. The graph itself pools and, where its card says so, normalises. */

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { LoadSpec } from '#edge/contracts/backend.ts';
 import { cardOf } from '#test/support/models.ts';
-import { pulledVariant } from '#test/support/pulled-variant.ts';
+import { pulledVariant, pulledWasm } from '#test/support/pulled-variant.ts';
 
 const folder = new URL('../../fixtures/', import.meta.url);
 const hand = await pulledVariant('hand-landmark-lite');
@@ -48,4 +48,9 @@ export async function retrievalSpec(): Promise<LoadSpec> {
   const { embedding, contextTokens } = cardOf('e5-small-v2');
   if (!embedding) throw new TypeError('e5-small-v2 is no encoder');
   return { ...specOf(''), stored: await pulledVariant('e5-small-v2', 'int8-tflite'), threads: 2, contextTokens, embedding };
+}
+
+/** The same load on LiteRT's WebAssembly. */
+export async function onWasm(spec: LoadSpec): Promise<LoadSpec> {
+  return { ...spec, provider: 'wasm', threads: 1, stored: { ...spec.stored, files: { ...spec.stored.files, ...(await pulledWasm()) } } };
 }
