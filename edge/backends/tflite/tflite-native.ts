@@ -261,6 +261,11 @@ export class LiteRt {
     this.#call('LiteRtUnlockTensorBuffer', buffer);
   }
 
+  /** Runs one signature on this thread. */
+  runInline(compiledModel: Handle, signature: number, inputs: BigUint64Array, outputs: BigUint64Array): void {
+    this.#call('LiteRtRunCompiledModel', compiledModel, signature, inputs.length, inputs, outputs.length, outputs);
+  }
+
   /** Runs one signature on a thread of the pool; the event loop stays free. A compiled model takes one run at a time. */
   run(compiledModel: Handle, signature: number, inputs: BigUint64Array, outputs: BigUint64Array): Promise<void> {
     return new Promise((resolve, reject) => {
