@@ -94,12 +94,18 @@ async function residentBytesOf(io: ProbeIo, pid: number | undefined): Promise<nu
   return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
 }
 
-/** Failures that come from elsewhere than the candidate, as far as one can tell. */
-const BLAMELESS: ReadonlySet<ErrorCode> = new Set(['E_CANCELLED', 'E_SHUTTING_DOWN', 'E_MODEL_NOT_STORED', 'E_DISK_FULL']);
+/** Failures that say nothing about the candidate. */
+const BLAMELESS: ReadonlySet<ErrorCode> = new Set([
+  'E_CANCELLED',
+  'E_SHUTTING_DOWN',
+  'E_MODEL_NOT_STORED',
+  'E_MODEL_CORRUPT',
+  'E_DISK_FULL',
+]);
 
 /**
- * True when a failure of {@link measureCandidate} is a reason to leave the candidate out. A damaged file is one too: another file of the
- * model may be sound, and `nearside verify` tells about this one.
+ * True when a failure of {@link measureCandidate} is a reason to leave the candidate out. A damaged file is none: it can be fetched anew at any
+ * moment, and a quarantine would outlive it.
  */
 export function blamesCandidate(error: EdgeError): boolean {
   return !BLAMELESS.has(error.code);

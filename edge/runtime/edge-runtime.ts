@@ -46,6 +46,8 @@ export interface CalibrateRuntimeOptions
   readonly models?: readonly string[];
 }
 
+/** Longer than one plan takes. */
+const LEFT_OUT_MS = 60_000;
 /** Time over which the power of an idle machine is read. */
 const IDLE_POWER_MS = 500;
 /** Memory changes while the device runs; the rest of the profile hardly does. */
@@ -197,7 +199,7 @@ export class EdgeRuntime implements RuntimePort {
       whenIdle: () => this.#pool.whenIdle(options.signal),
       ...(threads > 0 ? { threadCounts: [] } : {}),
     });
-    if (result.measured.length > 0) await this.#pool.replan();
+    await this.#pool.replan();
     return result;
   }
 
@@ -294,5 +296,5 @@ function withMemory(device: DeviceProfile, bytes: number): DeviceProfile {
 }
 
 function leftOut(candidateId: string): Quarantine {
-  return { candidateId, untilMs: Number.POSITIVE_INFINITY, reason: 'failed a moment ago' };
+  return { candidateId, untilMs: Date.now() + LEFT_OUT_MS, reason: 'failed a moment ago' };
 }
