@@ -17,6 +17,9 @@ export function prune({ dev }) {
   if (!dev) {
     // Optional peers of LangChain's tracing client and of the compiler-less runtime: never imported by Nearside.
     drop('openai', 'typescript', '@typescript', '@types');
+    // Vocabularies of OpenAI's tokenizers, inlined twice and as files; LangChain imports the part without them.
+    drop('js-tiktoken/dist/ranks', 'js-tiktoken/dist/index.js', 'js-tiktoken/dist/index.cjs');
+    dropForDevelopers();
   }
 }
 
@@ -37,8 +40,13 @@ function pruneLlama() {
     if (isPlaceholder || !manifest.os?.includes(platform) || !name.includes(arch === 'arm' ? 'armv7l' : arch))
       rmSync(join(scope, name), { recursive: true, force: true });
   }
-  // The bundled llama.cpp source: needed only to compile on the device, which is how a Jetson gets CUDA.
-  if (!(platform === 'linux' && arch === 'arm64')) drop('node-llama-cpp/llama/gitRelease.bundle');
+}
+
+/** Source maps and type declarations: a seventh of the installation, and nothing reads them at run time. */
+function dropForDevelopers() {
+  for (const entry of readdirSync(NODE_MODULES, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile() && /\.(map|d\.[cm]?ts)$/.test(entry.name)) rmSync(join(entry.parentPath, entry.name));
+  }
 }
 
 function keepOnly(folder, keep) {
