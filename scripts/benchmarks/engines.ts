@@ -1,28 +1,21 @@
-/** Engines called in this process against the same engines in their child, and against llama-bench. */
+/** The chat model in this process, in its child, and in llama-bench. */
 import { execFileSync } from 'node:child_process';
 import { EngineHost } from '#edge/backends/engine-host.ts';
 import { importBackend } from '#edge/backends/registry.ts';
 import type { Config } from '#edge/config/schema.ts';
 import type { Engine, LoadSpec } from '#edge/contracts/backend.ts';
-import type { Task } from '#edge/contracts/model.ts';
-import { EdgeError } from '#edge/core/errors.ts';
 import { silentLogger } from '#edge/core/log.ts';
-import { probeDevice } from '#edge/hardware/device-profile.ts';
-import { makePlan } from '#edge/planner/make-plan.ts';
-import { loadCatalog } from '#edge/store/catalog.ts';
-import { ModelStore } from '#edge/store/model-store.ts';
 import { type BenchRow, median } from './report.ts';
+import { plannedSpec } from './specs.ts';
 
-type Caller = Pick<Engine, 'generate' | 'embed'>;
+type Caller = Pick<Engine, 'generate'>;
 
 const PROMPT = 'Tell a story about a lighthouse keeper, his dog, and a storm that lasts a week.';
 const TOKENS = 128;
-const SHORT = 'How long do I have to return an opened tent?';
-const LONG = 'The device keeps every event in its outbox until the collector has committed it. '.repeat(8).trim();
 
 /** Decode speed of the chat model: directly, through the child, and llama-bench's tg128 with the same threads. */
 export async function benchGeneration(config: Config, ms: number, llamaBench: string | undefined): Promise<BenchRow[]> {
-  const spec = await specOf(config, 'generate', config.runtime.models.generate);
+  const spec = await plannedSpec(config, 'generate', config.runtime.models.generate);
   const [direct, child] = await compare(config, spec, ms, decodeSpeed);
   const rows: BenchRow[] = [
     { what: `${spec.stored.model} decode, engine in this process`, value: direct, unit: 'tokens/s' },
@@ -45,28 +38,6 @@ export async function benchGeneration(config: Config, ms: number, llamaBench: st
     { what: `llama-bench tg${TOKENS}, ${spec.threads} threads`, value: peer, unit: 'tokens/s' },
     { what: 'child against llama-bench', value: child, unit: 'tokens/s', ratio: { to: 'llama-bench', value: child / peer } },
   ];
-}
-
-/** Texts a second of the retrieval model, one call a text. */
-export async function benchEmbedding(config: Config, ms: number): Promise<BenchRow[]> {
-  const spec = await specOf(config, 'embed', config.runtime.models.embed);
-  const rows: BenchRow[] = [];
-  for (const [name, text] of [
-    ['question', SHORT],
-    ['passage of 130 tokens', LONG],
-  ] as const) {
-    const [direct, child] = await compare(config, spec, ms / 2, (engine, length) => embedSpeed(engine, length, text));
-    rows.push(
-      { what: `${spec.stored.model} ${name}, engine in this process`, value: direct, unit: 'texts/s' },
-      {
-        what: `${spec.stored.model} ${name}, engine in its child`,
-        value: child,
-        unit: 'texts/s',
-        ratio: { to: 'in this process', value: child / direct },
-      },
-    );
-  }
-  return rows;
 }
 
 /** Measures both alternately, so that a change of the machine's mood meets both. */
@@ -98,42 +69,4 @@ async function decodeSpeed(engine: Caller, ms: number): Promise<number> {
     }
   }
   return median(speeds);
-}
-
-async function embedSpeed(engine: Caller, ms: number, text: string): Promise<number> {
-  const request = { model: 'embed', texts: [text], purpose: 'passage' } as const;
-  await engine.embed(request);
-  const start = performance.now();
-  let count = 0;
-  for (; performance.now() - start < ms; count++) await engine.embed(request);
-  return (count / (performance.now() - start)) * 1000;
-}
-
-async function specOf(config: Config, task: Task, model: string): Promise<LoadSpec> {
-  const catalog = loadCatalog();
-  const store = new ModelStore({
-    directory: config.paths.store,
-    catalog,
-    settings: config.store,
-    environment: config.environment,
-    log: silentLogger,
-  });
-  const { threads, memoryBytes, contextTokens, profile } = config.runtime;
-  const plan = makePlan({
-    task,
-    model,
-    profile,
-    device: await probeDevice(),
-    cards: catalog.cards,
-    stored: store.list(),
-    measurements: [],
-    localBuilds: [],
-    quarantined: [],
-    nowMs: Date.now(),
-    settings: { threads, memoryBytes, contextTokens },
-    engineMemory: { residentBytes: 0, expectedBytes: 0 },
-  });
-  const stored = plan.chosen && store.find(model, plan.chosen.variant);
-  if (!plan.loadSpec || !stored) throw new EdgeError('E_NO_CANDIDATE', { what: `cannot measure ${model}`, found: plan.because });
-  return { ...plan.loadSpec, stored };
 }

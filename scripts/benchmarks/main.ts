@@ -4,26 +4,32 @@ import { parseArgs } from 'node:util';
 import { progressReporter } from '#apps/cli/terminal.ts';
 import { loadConfig } from '#edge/config/load.ts';
 import { silentLogger } from '#edge/core/log.ts';
+import { benchChild } from './child.ts';
 import { benchChoice } from './choice.ts';
 import { printChoice } from './choice-table.ts';
 import type { BenchContext } from './context.ts';
 import { benchDevice } from './device.ts';
-import { benchEmbedding, benchGeneration } from './engines.ts';
+import { benchEmbedding } from './embedding.ts';
+import { benchGeneration } from './engines.ts';
 import { benchFirstPlan } from './first-plan.ts';
 import { printTable } from './report.ts';
+import { benchTflite } from './tflite.ts';
 
-const PARTS = ['generate', 'embed', 'device', 'choice', 'first-plan'];
+const PARTS = ['generate', 'embed', 'tflite', 'child', 'device', 'choice', 'first-plan'];
 
 const USAGE = `Measures Nearside on this machine. Parts (all when none is named):
 
   generate   decode speed of the chat model: engine called directly, through its child, and llama-bench
-  embed      texts a second of the retrieval model: engine called directly, and through its child
+  embed      texts a second of the retrieval model: through its engine child, and onnxruntime called directly
+  tflite     latency of TFLite models through the engine child, and of LiteRT from Python
+  child      start of an engine child, its memory over the bare engine, its way back after a crash
   device     start-up time, memory of each process, time to first token over HTTP
   choice     every way to run each stored model (about 6 minutes): the choice against the best, predictions against measurements,
              chosen weights of the chat model against those that were downloaded
   first-plan first calibration of a new device, and the questions that it answers meanwhile
 
   --llama-bench FILE   a llama-bench binary of the same llama.cpp, as the peer
+  --python FILE        a Python with the package ai-edge-litert, as the peer
   --seconds N          length of each measurement (default 8)
   --json
 `;
@@ -32,6 +38,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     'llama-bench': { type: 'string' },
+    python: { type: 'string' },
     seconds: { type: 'string', default: '8' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean' },
@@ -60,6 +67,8 @@ if (values.help) {
     ...(firstPlan?.rows ?? []),
     ...(wanted('generate') ? await benchGeneration(config, ms, values['llama-bench']) : []),
     ...(wanted('embed') ? await benchEmbedding(config, ms) : []),
+    ...(wanted('tflite') ? await benchTflite(config, ms, values.python) : []),
+    ...(wanted('child') ? await benchChild(config) : []),
     ...(wanted('device') ? await benchDevice(config) : []),
   ];
   if (values.json) {
