@@ -25,13 +25,16 @@ const TEXTS = [
   'The lighthouse at Cape Wrath was built in 1828 by Robert Stevenson, and its light can be seen from 22 nautical miles away.',
 ];
 
-/** So likely to go on in one way that they survive any quantisation. */
+/**
+ * Prompts that go on in one way, and for how many characters: up to there the next token is at least three times as likely as any other, so
+ * that another quantisation, or the rounding of another build's kernels, does not change it. After that near ties come: on the same weights
+ * two builds of equal perplexity went on with Spain and with Germany.
+ */
 const PROMPTS = [
-  'The numbers from one to ten are: one, two, three, four,',
-  'The capital of France is Paris. The capital of Italy is',
-  '1 2 3 4 5 6 7 8',
+  { prompt: 'The numbers from one to ten are: one, two, three, four,', characters: 30 },
+  { prompt: 'The capital of France is Paris. The capital of Italy is', characters: 6 },
+  { prompt: '1 2 3 4 5 6 7 8', characters: 6 },
 ];
-const CONTINUATION_CHARACTERS = 32;
 
 /** Values of each output that are written down, and how far another engine may be from them (relative above 1). */
 const TENSOR_VALUES = 8;
@@ -77,10 +80,12 @@ async function continuationCases(card: ModelCard): Promise<readonly GoldenCase[]
     for (const threads of [1, 2]) {
       await using engine = await load(card, stored, threads);
       const subject = { engine, info: engine.info, options: {} };
-      for (const [i, prompt] of PROMPTS.entries()) found[i]?.push(await continueGreedily(prompt, CONTINUATION_CHARACTERS, subject));
+      for (const [i, { prompt, characters }] of PROMPTS.entries()) {
+        found[i]?.push((await continueGreedily(prompt, characters, subject)).slice(0, characters));
+      }
     }
   }
-  return PROMPTS.map((prompt, i) => ({ kind: 'continuation', prompt, startsWith: sharedWords(found[i] ?? []) }));
+  return PROMPTS.map(({ prompt }, i) => ({ kind: 'continuation', prompt, startsWith: sharedWords(found[i] ?? []) }));
 }
 
 async function tensorCases(card: ModelCard): Promise<readonly GoldenCase[]> {
