@@ -1,7 +1,9 @@
 import { type OpenRuntime, openRuntime } from '#apps/device/open-runtime.ts';
 import { buildLlama } from '#edge/builds/build-llama.ts';
 import { type BuildRecord, buildsFolder, listLocalBuilds, removeLocalBuilds } from '#edge/builds/local-builds.ts';
+import { blamesCandidate } from '#edge/calibration/measure-candidate.ts';
 import type { Measurement } from '#edge/contracts/plan.ts';
+import { EdgeError } from '#edge/core/errors.ts';
 import { formatDuration } from '#edge/core/format.ts';
 import { systemIo } from '#edge/hardware/probe-io.ts';
 import { makePlan } from '#edge/planner/make-plan.ts';
@@ -61,12 +63,12 @@ async function obtainBuild(
   return { build, seconds };
 }
 
-/** A build that could not be verified and measured is not left for the planner. */
+/** A build that fails is not left for the planner; one whose measuring was cut short is: `nearside tune` measures it again. */
 async function compareOrRemove(subject: TuneSubject, build: BuildRecord, options: CompareOptions): Promise<BuildComparison> {
   try {
     return await compareBuilds(subject, build, options);
   } catch (error) {
-    await removeBuilds(options, options.open);
+    if (EdgeError.is(error) && blamesCandidate(error)) await removeBuilds(options, options.open);
     throw error;
   }
 }
