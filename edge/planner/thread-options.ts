@@ -15,6 +15,8 @@ const MOST_OPTIONS = 4;
  * was measured here. Only the usual one is chosen unmeasured. On a GPU, and where the user set the number, there is one.
  */
 export function threadOptions(way: Omit<Way, 'threads'>, input: PlanInput): readonly number[] {
+  // LiteRT's WebAssembly runs on one, whatever it is asked for.
+  if (way.provider === 'wasm') return [1];
   const usual = usualThreads(way.backend, input);
   if (input.settings.threads > 0) return [usual];
   const measured = measuredThreads(way, input).filter((threads) => threads <= input.device.cpu.logicalCores);

@@ -23,7 +23,8 @@ export async function pullDefaults(store: ModelStore, model: string, { log, ...o
 }
 
 /**
- * Makes the variants that cards declare as derived of variants which are stored; those that are there already are left alone.
+ * Makes the variants that cards declare as derived of variants which are stored; those that are there already, that somebody removed, or that
+ * lost too much quality once, are left alone.
  * @returns Those that were made by this call.
  * @throws EdgeError `E_CANCELLED`.
  */
@@ -33,7 +34,8 @@ export async function deriveMissing(store: ModelStore, options: Options): Promis
   for (const { id, variants } of store.catalog.cards) {
     const missing = variants.filter((variant) => {
       const source = sourceOfMade(variant);
-      return source !== undefined && stored.has(`${id}@${source.from}`) && !stored.has(`${id}@${variant.id}`);
+      const isThere = stored.has(`${id}@${variant.id}`) || store.isDeclined(id, variant.id);
+      return source !== undefined && stored.has(`${id}@${source.from}`) && !isThere;
     });
     made.push(...(await pullExtras(store, id, missing, options)));
   }
@@ -54,6 +56,7 @@ async function pullExtras(
       if (options.signal?.aborted) throw error;
       const { code, message } = EdgeError.from(error);
       log.warn('variant left out', { model, variant: id, code, reason: message });
+      if (code === 'E_QUALITY_LOST') await store.decline(model, id, message);
     }
   }
   return pulled;

@@ -10,7 +10,7 @@ import { formatBytes } from '#edge/core/format.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { acquireLock, tryLock } from '#edge/storage/file-lock.ts';
 import { type Catalog, variantOf } from './catalog.ts';
-import { type FreeBytes, freeBytes, hashFile, removeAll, removeIfEmpty, storageError } from './disk.ts';
+import { type FreeBytes, freeBytes, hashFile, removeAll, removeIfEmpty, storageError, writeWhole } from './disk.ts';
 import type { PullScope } from './fetch-file.ts';
 import { allManifests, brokenFile, currentManifest, keyOf, type ListedVariant, sizeOf, stampOf, toListed, toStored } from './inventory.ts';
 import { layoutOf, type StoreLayout } from './layout.ts';
@@ -135,7 +135,9 @@ export class ModelStore {
    */
   async pull(model: string, options: PullOptions = {}): Promise<StoredVariant> {
     const card = this.catalog.get(model);
-    return this.#obtain(card, variantOf(card, options.variant), options);
+    const variant = variantOf(card, options.variant);
+    if (options.variant !== undefined) await removeAll(this.#layout.declined(model, variant.id));
+    return this.#obtain(card, variant, options);
   }
 
   /**
@@ -189,9 +191,23 @@ export class ModelStore {
       await removeAll(this.#layout.partial(model, id));
       await this.#removeVariant(model, id);
     }
+    if (variant !== undefined) await this.decline(model, variant, 'removed');
     const freedBytes = before - (await this.bytesUsed());
     this.#options.log.info('model removed', { model, variants: removed, freed: formatBytes(freedBytes) });
     return { removed, freedBytes };
+  }
+
+  /**
+   * Remembers that a variant shall not be derived again by itself: somebody removed it, or it lost too much quality. A pull that names it,
+   * or `quantize`, ends that.
+   */
+  async decline(model: string, variant: string, why: string): Promise<void> {
+    await writeWhole(this.#layout.declined(model, variant), why);
+  }
+
+  /** True after {@link decline}. */
+  isDeclined(model: string, variant: string): boolean {
+    return existsSync(this.#layout.declined(model, variant));
   }
 
   #manifests(): readonly Manifest[] {

@@ -25,7 +25,7 @@ describe.each([
   ['raspberry-pi-4', 'llama/cpu/t4', 'onnx/cpu/t4', { 'llama/vulkan': 'no-binary lib-missing', 'llama/cuda': 'no-binary driver-missing' }],
   ['raspberry-pi-5', 'llama/cpu/t4', 'onnx/cpu/t4', { 'llama/vulkan': 'no-binary' }],
   ['apple-m2', 'llama/metal/t4', 'onnx/cpu/t4', { 'onnx/coreml': 'dynamic-shape-on-ane' }],
-  ['alpine-musl', undefined, 'tflite/wasm/t4', { 'onnx/cpu': 'no-binary', 'tflite/cpu': 'no-binary', 'llama/cpu': 'no-binary' }],
+  ['alpine-musl', undefined, 'tflite/wasm/t1', { 'onnx/cpu': 'no-binary', 'tflite/cpu': 'no-binary', 'llama/cpu': 'no-binary' }],
   ['container-cgroup-v1', undefined, 'onnx/cpu/t2', { 'llama/cpu': 'libc-too-old mem-exceeds' }],
   ['container-cgroup-v2', 'llama/cpu/t1', 'onnx/cpu/t1', { 'llama/cuda': 'driver-missing mem-exceeds' }],
 ] as const)('%s', (board, chat, retrieval, rejections) => {
@@ -40,7 +40,7 @@ describe.each([
 describe('a picture on a board', () => {
   it.each([
     ['raspberry-pi-5', 'tflite/cpu/t4'],
-    ['alpine-musl', 'tflite/wasm/t4'],
+    ['alpine-musl', 'tflite/wasm/t1'],
   ])('%s goes to LiteRT', async (board, way) => {
     const cards = [cardOf('hand-landmark-lite')];
     const settings = { threads: 0, memoryBytes: 0, contextTokens: 2048 };

@@ -279,6 +279,19 @@ describe('variants beyond the first', () => {
     expect(asked).toHaveLength(1);
   });
 
+  test('stay away once somebody removed them, until they are asked for', async () => {
+    const store = fixture.open({ quantize: quantize() });
+    await store.pull('m');
+    await deriveMissing(store, { log: silent });
+    await store.remove('m', 'q8_0');
+    expect(await deriveMissing(fixture.open({ quantize: quantize() }), { log: silent })).toEqual([]);
+    await store.pull('m', { variant: 'q8_0' });
+    expect(store.find('m', 'q8_0')).toBeDefined();
+    await store.remove('m');
+    await store.pull('m');
+    expect((await deriveMissing(store, { log: silent })).map(({ variant }) => variant)).toEqual(['q8_0']);
+  });
+
   test('that cannot be made stop no others', async () => {
     fixture.addCard(cardWith('n', [{ kind: 'derived', from: 'q4_1', to: 'Q8_0' }]));
     let calls = 0;
@@ -288,6 +301,7 @@ describe('variants beyond the first', () => {
     await store.pull('m');
     await store.pull('n');
     expect((await deriveMissing(store, { log: silent })).map(({ model }) => model)).toEqual(['n']);
+    expect(await deriveMissing(store, { log: silent })).toEqual([]);
   });
 
   test('are not made any more once the caller goes away', async () => {
