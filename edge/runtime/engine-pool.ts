@@ -1,6 +1,6 @@
 /** Keeps one engine a model: loads on demand, falls back along the plan, makes room by unloading what was idle longest. */
-import { classifyFailure } from '#edge/backends/classify-failure.ts';
 import { EngineHost } from '#edge/backends/engine-host.ts';
+import { blamesCandidate } from '#edge/calibration/measure-candidate.ts';
 import type { LoadSpec } from '#edge/contracts/backend.ts';
 import type { Candidate, Plan } from '#edge/contracts/plan.ts';
 import type { EngineStatus } from '#edge/contracts/runtime.ts';
@@ -12,6 +12,7 @@ import type { Logger } from '#edge/core/log.ts';
 import { Pool } from '#edge/core/pool.ts';
 import type { ChildExit } from '#edge/core/process/child-exit.ts';
 import type { EngineMemory } from '#edge/planner/plan-input.ts';
+import { describeFailure, noCandidate, reportCrash, reportFallback, reportLoad } from './engine-reports.ts';
 import { parseModelName } from './model-name.ts';
 
 export interface PoolPlanOptions {
@@ -33,6 +34,8 @@ export interface EnginePoolDependencies {
   /** Plans one model, or one variant of it (`model:variant`). */
   readonly plan: (name: string, options: PoolPlanOptions) => Promise<{ plan: Plan; loadSpec?: LoadSpec }>;
   readonly failures: FailureBook;
+  /** Ends work that takes memory and can be put off; false when there was none. */
+  readonly giveWay: () => Promise<boolean>;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly idleUnloadMs: number;
   readonly deadlineMs: number;
@@ -53,12 +56,23 @@ interface PooledEngine {
   readonly name: string;
   readonly model: string;
   readonly host: EngineHost;
-  readonly candidate: Candidate;
+  /** As it was planned last. */
+  candidate: Candidate;
   /** A `retired` engine is given to nobody any more, and ends with its last lease. */
   state: 'loading' | 'ready' | 'retired';
   leases: number;
   /** By `performance.now()`. */
   lastUsedAt: number;
+  /** Resolves when it is gone, and its memory free. */
+  readonly ended: PromiseWithResolvers<void>;
+}
+
+interface Admission {
+  readonly plan: Plan;
+  /** Absent when nothing can run. */
+  readonly engine?: PooledEngine;
+  /** Settles when another attempt is worth it: the same engine is loaded for somebody else, or one that goes is gone. */
+  readonly wait?: Promise<void>;
 }
 
 const IDLE_POLL_MS = 50;
@@ -100,6 +114,20 @@ export class EnginePool {
     return this.#ready(name)?.host.status.info !== undefined;
   }
 
+  /** What a plan has to know when a model is served already: the engine that does would make room for its successor. */
+  serving(name: string): PoolPlanOptions | undefined {
+    const engine = this.#ready(name);
+    return engine && this.#successionOf(engine);
+  }
+
+  #successionOf(engine: PooledEngine): PoolPlanOptions {
+    const { candidate, host } = engine;
+    return {
+      engineMemory: this.#memoryWithout(engine),
+      current: { candidateId: candidate.id, residentBytes: host.status.residentBytes },
+    };
+  }
+
   status(): readonly EngineStatus[] {
     return [...this.#engines].flatMap(({ host }) => {
       const { info, pid, residentBytes, active, crashes } = host.status;
@@ -138,8 +166,12 @@ export class EnginePool {
   async replan(): Promise<void> {
     for (const engine of [...this.#engines].filter(({ state }) => state === 'ready')) {
       const { name, model, candidate } = engine;
-      const { plan } = await this.#dependencies.plan(name, { engineMemory: this.#memoryWithout(engine), current: currentOf(engine) });
-      if (engine.state !== 'ready' || !plan.chosen || plan.chosen.id === candidate.id) continue;
+      const { plan } = await this.#dependencies.plan(name, this.#successionOf(engine));
+      if (engine.state !== 'ready' || !plan.chosen) continue;
+      if (plan.chosen.id === candidate.id) {
+        engine.candidate = plan.chosen;
+        continue;
+      }
       this.#dependencies.log.info('engine changes', { model, from: candidate.id, to: plan.chosen.id, because: plan.because });
       engine.state = 'retired';
       this.#endUnused(engine);
@@ -180,9 +212,22 @@ export class EnginePool {
   async #end(engine: PooledEngine): Promise<void> {
     const hasServedWell = engine.state === 'ready' && engine.host.status.crashes === 0;
     engine.state = 'retired';
-    await engine.host[Symbol.asyncDispose]();
-    if (hasServedWell) this.#dependencies.failures.release(engine.candidate.id);
-    this.#engines.delete(engine);
+    try {
+      await engine.host[Symbol.asyncDispose]();
+    } finally {
+      this.#engines.delete(engine);
+      engine.ended.resolve();
+    }
+    if (hasServedWell) this.#remember((failures) => failures.release(engine.candidate.id));
+  }
+
+  /** A book that cannot be written, as on a full disk, stops nobody's work. */
+  #remember(write: (failures: FailureBook) => void): void {
+    try {
+      write(this.#dependencies.failures);
+    } catch (error) {
+      this.#dependencies.log.error('failures are not remembered', { error });
+    }
   }
 
   #endUnused(engine: PooledEngine): void {
@@ -191,13 +236,18 @@ export class EnginePool {
   }
 
   async #load(name: string): Promise<void> {
-    const damaged: string[] = [];
+    const without: string[] = [];
     let failed: { readonly id: string; readonly error: EdgeError } | undefined;
     for (;;) {
-      const { engine, plan } = await this.#admit(name, damaged);
+      const { engine, plan, wait } = await this.#admit(name, without);
+      if (wait) {
+        await wait;
+        if (this.#ready(name)) return;
+        continue;
+      }
       if (!engine) throw failed?.error ?? noCandidate(name, plan);
       const { id } = engine.candidate;
-      if (failed) this.#reportFallback(engine.model, failed.id, id, failed.error);
+      if (failed) reportFallback(this.#dependencies, engine.model, failed.id, id, failed.error);
       try {
         return await this.#start(engine);
       } catch (cause) {
@@ -205,22 +255,32 @@ export class EnginePool {
         const error = EdgeError.from(cause, `cannot load ${name}`);
         if (error.code === 'E_SHUTTING_DOWN') throw error;
         failed = { id, error };
-        // A damaged file can be fetched anew at any moment; what failed otherwise is left out for a while.
-        if (error.code === 'E_MODEL_CORRUPT') damaged.push(id);
-        else this.#dependencies.failures.add(id, describeFailure(error));
+        without.push(id);
+        if (blamesCandidate(error)) this.#remember((failures) => failures.add(id, describeFailure(error)));
       }
     }
   }
 
-  /** Plans a model, makes room for it, and counts its memory as taken; no engine when the plan has no candidate. */
-  async #admit(name: string, without: readonly string[]): Promise<{ readonly engine?: PooledEngine; readonly plan: Plan }> {
+  /** Plans a model, makes room for it, and counts its memory as taken. */
+  async #admit(name: string, without: readonly string[]): Promise<Admission> {
     using _turn = await this.#admission.acquire();
     for (;;) {
+      const leaving = [...this.#engines].find((one) => one.state === 'retired' && (one.leases === 0 || one.name === name));
       const { plan, loadSpec } = await this.#dependencies.plan(name, { engineMemory: this.memory, without });
       if (this.#closed) throw shuttingDown();
-      if (plan.chosen && loadSpec) return { engine: this.#register(name, plan.chosen, loadSpec), plan };
-      if (!(await this.#makeRoom(plan))) return { plan };
+      if (plan.chosen && loadSpec) {
+        const twin = [...this.#engines].find(({ candidate, state }) => candidate.id === plan.chosen?.id && state !== 'retired');
+        return twin ? { plan, wait: this.#settled(twin) } : { plan, engine: this.#register(name, plan.chosen, loadSpec) };
+      }
+      if (!plan.candidates.some(lacksOnlyMemory)) return { plan };
+      if (leaving) return { plan, wait: leaving.ended.promise };
+      if (!(await this.#dependencies.giveWay()) && !(await this.#makeRoom(plan))) return { plan };
     }
+  }
+
+  /** Resolves when the load of an engine is over, one way or the other. */
+  async #settled({ name }: PooledEngine): Promise<void> {
+    await Promise.allSettled([this.#loads.get(name)]);
   }
 
   #register(name: string, candidate: Candidate, spec: LoadSpec): PooledEngine {
@@ -242,72 +302,36 @@ export class EnginePool {
       state: 'loading',
       leases: 0,
       lastUsedAt: performance.now(),
+      ended: Promise.withResolvers<void>(),
     };
     this.#engines.add(engine);
     return engine;
   }
 
   async #start(engine: PooledEngine): Promise<void> {
-    const { recorder, log } = this.#dependencies;
-    const { model, candidate, host } = engine;
     const startedAt = performance.now();
-    await host.load();
+    await engine.host.load();
     engine.state = 'ready';
-    const seconds = (performance.now() - startedAt) / 1000;
-    recorder.observe('nearside.engine.load.duration', seconds, { 'gen_ai.request.model': model, 'nearside.backend': candidate.backend });
-    log.info('model loaded', {
-      model,
-      engine: `${candidate.backend}/${candidate.provider}`,
-      threads: candidate.threads,
-      ms: Math.round(seconds * 1000),
-    });
+    reportLoad(this.#dependencies, engine.candidate, performance.now() - startedAt);
   }
 
   #onCrash(engine: PooledEngine, exit: ChildExit): void {
-    const { recorder, log } = this.#dependencies;
     const { model, candidate } = engine;
-    const attributes = {
-      'gen_ai.request.model': model,
-      'nearside.backend': candidate.backend,
-      'nearside.exit': exit.signal ?? String(exit.code),
-    };
-    recorder.event({ lane: 'alerts', name: 'nearside.engine.crashed', attributes });
-    recorder.observe('nearside.engine.crashes', 1, { 'gen_ai.request.model': model, 'nearside.backend': candidate.backend });
+    reportCrash(this.#dependencies, candidate, exit);
     if (engine.state !== 'ready' || engine.host.status.crashes < CRASHES_BEFORE_FALLBACK) return;
-    void this.#fallBack(engine, exit).catch((error) => log.error('fallback failed', { model, error }));
+    void this.#fallBack(engine, exit).catch((error) => this.#dependencies.log.error('fallback failed', { model, error }));
   }
 
   /** Gives up on a candidate that keeps crashing, but only when the plan has another one. */
   async #fallBack(engine: PooledEngine, exit: ChildExit): Promise<void> {
     const { name, model, candidate } = engine;
-    const { plan } = await this.#dependencies.plan(name, {
-      engineMemory: this.#memoryWithout(engine),
-      current: currentOf(engine),
-      without: [candidate.id],
-    });
+    const { plan } = await this.#dependencies.plan(name, { ...this.#successionOf(engine), without: [candidate.id] });
     if (!plan.chosen || engine.state !== 'ready') return;
     engine.state = 'retired';
-    this.#reportFallback(model, candidate.id, plan.chosen.id, exit.error);
-    this.#dependencies.failures.add(candidate.id, `crashed ${CRASHES_BEFORE_FALLBACK} times, ${describeFailure(exit.error)}`);
+    reportFallback(this.#dependencies, model, candidate.id, plan.chosen.id, exit.error);
+    const reason = `crashed ${CRASHES_BEFORE_FALLBACK} times, ${describeFailure(exit.error)}`;
+    this.#remember((failures) => failures.add(candidate.id, reason));
     this.#endUnused(engine);
-  }
-
-  #reportFallback(model: string, from: string, to: string, error: EdgeError): void {
-    const { recorder, log } = this.#dependencies;
-    const { code } = classifyFailure(error);
-    log.warn('backend fell back', { model, from, to, code: error.code, reason: code, found: error.message });
-    recorder.event({
-      lane: 'alerts',
-      name: 'nearside.engine.fell_back',
-      attributes: {
-        'gen_ai.request.model': model,
-        'nearside.from': from,
-        'nearside.to': to,
-        'error.type': error.code,
-        'nearside.reason': code,
-      },
-    });
-    recorder.observe('nearside.engine.fallbacks', 1, { 'gen_ai.request.model': model });
   }
 
   /** Unloads the engine that was idle longest, when memory is all that stands against a candidate and unloading can give enough. */
@@ -320,10 +344,7 @@ export class EnginePool {
       0,
     );
     const couldFit = plan.candidates.some(
-      ({ reasons, estimate }) =>
-        reasons.length > 0 &&
-        reasons.every(({ code }) => code === 'mem-exceeds') &&
-        estimate.memory.totalBytes <= plan.budgetBytes + reclaimableBytes,
+      (candidate) => lacksOnlyMemory(candidate) && candidate.estimate.memory.totalBytes <= plan.budgetBytes + reclaimableBytes,
     );
     const victim = idle[0];
     if (!victim || !couldFit) return false;
@@ -333,29 +354,10 @@ export class EnginePool {
   }
 }
 
-/** What plans tell of a candidate that failed: a reason code and its detail. */
-function describeFailure(error: EdgeError): string {
-  const { code, detail } = classifyFailure(error);
-  return `${code}: ${detail}`;
-}
-
-function currentOf({ candidate, host }: PooledEngine): NonNullable<PoolPlanOptions['current']> {
-  return { candidateId: candidate.id, residentBytes: host.status.residentBytes };
+function lacksOnlyMemory({ reasons }: Candidate): boolean {
+  return reasons.length > 0 && reasons.every(({ code }) => code === 'mem-exceeds');
 }
 
 function shuttingDown(): EdgeError {
   return new EdgeError('E_SHUTTING_DOWN', { what: 'the device is stopping' });
-}
-
-function noCandidate(name: string, plan: Plan): EdgeError {
-  const { model } = parseModelName(name);
-  const reasons = plan.candidates
-    .filter((candidate) => candidate.model === model)
-    .map((candidate) => `${candidate.id}: ${candidate.reasons.map((reason) => `${reason.code} (${reason.detail})`).join(', ')}`);
-  return new EdgeError('E_NO_CANDIDATE', {
-    what: `no engine can run ${name} here`,
-    expected: 'at least one candidate without an objection',
-    found: reasons.join('; ') || 'no candidate at all',
-    details: { reasons },
-  });
 }

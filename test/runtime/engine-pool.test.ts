@@ -1,12 +1,14 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { LoadSpec } from '#edge/contracts/backend.ts';
-import type { Candidate, Plan, RejectionCode } from '#edge/contracts/plan.ts';
+import type { Candidate, Measurement, Plan, RejectionCode } from '#edge/contracts/plan.ts';
 import type { TelemetryEvent } from '#edge/contracts/telemetry.ts';
+import { EdgeError } from '#edge/core/errors.ts';
 import { createLogger } from '#edge/core/log.ts';
-import { EnginePool } from '#edge/runtime/engine-pool.ts';
+import { EnginePool, type EnginePoolDependencies, type FailureBook } from '#edge/runtime/engine-pool.ts';
 
 const GIB = 1024 ** 3;
 const folder = mkdtempSync(join(tmpdir(), 'nearside-pool-'));
@@ -36,6 +38,7 @@ interface Choice {
   readonly bytes?: number;
   readonly variant?: string;
   readonly rejected?: RejectionCode;
+  readonly measured?: Measurement;
 }
 
 function candidateOf(model: string, choice: Choice): Candidate {
@@ -53,7 +56,7 @@ function candidateOf(model: string, choice: Choice): Candidate {
       callSeconds: { value: 1, source: 'predicted', confidence: 0.4 },
       memory: { weightsBytes: 0, kvBytes: 0, computeBytes: 0, runtimeBytes: 0, totalBytes: choice.bytes ?? 1 },
     },
-    measured: null,
+    measured: choice.measured ?? null,
     quality: 1,
     downloaded: true,
   };
@@ -71,8 +74,14 @@ function specOf(model: string, choice: Choice): LoadSpec {
   };
 }
 
+const BOOK: FailureBook = { add: (id, reason) => failed.set(id, reason), release: (id) => failed.delete(id) };
+
 /** A pool whose planner takes the first choice that is neither quarantined nor over what is left of the budget. */
-function poolOf(choices: Readonly<Record<string, readonly Choice[]>>, budget = Number.POSITIVE_INFINITY): EnginePool {
+function poolOf(
+  choices: Readonly<Record<string, readonly Choice[]>>,
+  budget = Number.POSITIVE_INFINITY,
+  { failures = BOOK, giveWay = async () => false }: Partial<Pick<EnginePoolDependencies, 'failures' | 'giveWay'>> = {},
+): EnginePool {
   const pool = new EnginePool({
     plan: async (name, { engineMemory, without }) => {
       const [model = ''] = name.split(':');
@@ -95,7 +104,8 @@ function poolOf(choices: Readonly<Record<string, readonly Choice[]>>, budget = N
       };
       return chosen ? { plan, loadSpec: specOf(model, chosen.choice) } : { plan };
     },
-    failures: { add: (id, reason) => failed.set(id, reason), release: (id) => failed.delete(id) },
+    failures,
+    giveWay,
     environment: process.env,
     idleUnloadMs: 0,
     deadlineMs: 20_000,
@@ -293,6 +303,84 @@ describe('EnginePool', () => {
     waiting[Symbol.dispose]();
     await expect.poll(() => pool.status()).toHaveLength(1);
     expect(lines.filter((line) => line.event === 'engine changes')).toMatchObject([{ from: 'a/1', to: 'a/2', because: 'test' }]);
+  });
+
+  it('waits for an engine that goes when its successor does not fit beside it', async () => {
+    const choices = [
+      { id: 'a/1', file: modelFile('g1'), bytes: 6 * GIB },
+      { id: 'a/2', file: modelFile('g2'), bytes: 6 * GIB },
+    ];
+    const pool = poolOf({ a: choices }, 10 * GIB);
+    const working = await pool.acquire('a');
+    choices.reverse();
+    await pool.replan();
+    const next = pool.acquire('a');
+    expect(await Promise.race([next.then(() => 'lent'), sleep(300, 'waits')])).toBe('waits');
+    working[Symbol.dispose]();
+    using lease = await next;
+    expect(lease.candidate.id).toBe('a/2');
+    lease[Symbol.dispose]();
+    choices.reverse();
+    await pool.replan();
+    using again = await pool.acquire('a');
+    expect(again.candidate.id).toBe('a/1');
+  });
+
+  it('knows what an engine that stays is measured at by now', async () => {
+    const choices: Choice[] = [{ id: 'a/1', file: modelFile('m1') }];
+    const pool = poolOf({ a: choices });
+    await load(pool, 'a');
+    const measured = { rates: { short: 1, long: 1 } } as unknown as Measurement;
+    choices[0] = { id: 'a/1', file: '', measured };
+    await pool.replan();
+    using lease = await pool.acquire('a');
+    expect(lease.candidate.measured).toBe(measured);
+    expect(pool.status()).toHaveLength(1);
+  });
+
+  it('loads a variant once for those who ask for it by name and those who do not', async () => {
+    const choice = { id: 'a/1', file: modelFile('twin'), variant: 'int8' };
+    const pool = poolOf({ a: [choice], 'a:int8': [choice] });
+    const [any, named] = await Promise.all([pool.acquire('a'), pool.acquire('a:int8')]);
+    expect(any.host).toBe(named.host);
+    expect(pool.status()).toHaveLength(1);
+  });
+
+  it('serves on when nothing can be remembered', async () => {
+    const full = (): never => {
+      throw new EdgeError('E_DISK_FULL', { what: 'no space' });
+    };
+    const choices = {
+      a: [
+        { id: 'a/bad', file: modelFile('n1', '[crash]') },
+        { id: 'a/good', file: modelFile('n2'), bytes: 6 * GIB },
+      ],
+    };
+    const b = [{ id: 'b/1', file: modelFile('n3'), bytes: 6 * GIB }];
+    const pool = poolOf({ ...choices, b }, 10 * GIB, { failures: { add: full, release: full } });
+    await load(pool, 'a');
+    await load(pool, 'b');
+    expect(pool.memory.residentBytes + pool.memory.expectedBytes).toBe(6 * GIB);
+    expect(lines.filter((line) => line.event === 'failures are not remembered').length).toBeGreaterThan(0);
+  });
+
+  it('asks for memory that is used for no real work before it unloads anything, and only when memory is short', async () => {
+    let isAsked = 0;
+    let spare = 4 * GIB;
+    const giveWay = async (): Promise<boolean> => {
+      isAsked++;
+      const gave = spare > 0;
+      b.bytes -= spare;
+      spare = 0;
+      return gave;
+    };
+    const b = { id: 'b/1', file: modelFile('w2'), bytes: 6 * GIB };
+    const pool = poolOf({ a: [{ id: 'a/1', file: modelFile('w1'), bytes: 6 * GIB }], b: [b] }, 10 * GIB, { giveWay });
+    await load(pool, 'a');
+    expect(isAsked).toBe(0);
+    await load(pool, 'b');
+    expect(isAsked).toBe(1);
+    expect(pool.isLoaded('a')).toBe(true);
   });
 
   it('answers a caller who gives up while the model loads, at once', async () => {
