@@ -5,6 +5,7 @@
  *   node_modules/.bin/node scripts/eval-qa.ts --pages FILE [--json]                             scores questions on the default knowledge
  *   node_modules/.bin/node scripts/eval-qa.ts --calibrate                                       trains the coefficients anew and writes them
  *
+ * `--embedder e5-small-v2:int8-tflite` names the variant that makes the vectors; by default it is the one that the device chooses.
  * XQuAD's questions are `DIR/xquad-en/questions.SPLIT.jsonl`; its corpus always comes from NEARSIDE_EVAL_DATA (default ../shared/data).
  * `test/agent/qa/first-impression.json` shows the form of FILE. `--calibrate` learns from XQuAD and from `agent/eval/page-questions.json`.
  */
@@ -20,6 +21,7 @@ import { type KnowledgeBase, openKnowledgeBase } from '#agent/retrieval/knowledg
 import { addDefaultDocuments } from '#apps/bots/default-knowledge.ts';
 import { openRuntime } from '#apps/device/open-runtime.ts';
 import { loadConfig } from '#edge/config/load.ts';
+import type { RuntimePort } from '#edge/contracts/runtime.ts';
 import { silentLogger } from '#edge/core/log.ts';
 import { cachePassageTokens } from '#test/support/cache-embeddings.ts';
 
@@ -31,12 +33,17 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     calibrate: { type: 'boolean', default: false },
     pages: { type: 'string' },
+    embedder: { type: 'string', default: 'embed' },
   },
 });
 const startedAt = performance.now();
 const config = loadConfig();
 await using opened = openRuntime(config, silentLogger);
-const embed = cachePassageTokens(opened.runtime);
+const embed = cachePassageTokens({
+  ...opened.runtime,
+  embed: (request, options) =>
+    opened.runtime.embed({ ...request, model: request.model === 'embed' ? values.embedder : request.model }, options),
+} as RuntimePort);
 if (values.pages !== undefined) await scorePages(requireFile(values.pages));
 else if (values.calibrate) await calibrate();
 else await scoreXquad();
