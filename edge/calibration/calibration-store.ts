@@ -1,11 +1,13 @@
 /** Remembers how candidates ran on this device, and which of them failed, in one SQLite file that the CLI and the device may open together. */
 import type { BackendId } from '#edge/contracts/backend.ts';
 import type { Measurement, Rates } from '#edge/contracts/plan.ts';
-import type { EdgeError } from '#edge/core/errors.ts';
+import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
 import type { Quarantine } from '#edge/planner/plan-input.ts';
 import { openDatabase, quarantineDatabase, type SqliteDatabase, toEdgeError } from '#edge/storage/sqlite.ts';
 import { CALIBRATION_MIGRATIONS } from './calibration-schema.ts';
+
+const IN_MEMORY = ':memory:';
 
 const HOUR_MS = 60 * 60 * 1000;
 const DAY_MS = 24 * HOUR_MS;
@@ -15,7 +17,7 @@ const KEEP_MS = 30 * DAY_MS;
 export const QUARANTINE_MS = [HOUR_MS, DAY_MS, 7 * DAY_MS] as const;
 
 export interface CalibrationStoreOptions {
-  /** Its folder is made; `:memory:` for tests. */
+  /** Its folder is made. */
   readonly path: string;
   readonly log: Logger;
 }
@@ -45,15 +47,20 @@ interface MeasurementRow {
 }
 
 /**
- * Opens its file with the first call. A damaged one is put aside and begun anew, said once in the log: all it held can be measured again.
- * @throws EdgeError from every method: `E_DISK_FULL`, `E_LOCKED`, `E_DATABASE` (also for a file of a newer version).
+ * Opens its file with the first call. All it holds can be measured again, so nothing about the file keeps a device from serving: a damaged one
+ * is put aside and begun anew; where the folder is read-only, the disk full, or the file of a newer version, it is left as it is and what is
+ * learned lasts as long as this process. Each is said once in the log.
+ * @throws EdgeError from every method: `E_LOCKED`, while another process writes for seconds.
  */
 export class CalibrationStore {
   readonly #options: CalibrationStoreOptions;
   #database: SqliteDatabase | undefined;
+  #path: string;
+  #isPutAside = false;
 
   constructor(options: CalibrationStoreOptions) {
     this.#options = options;
+    this.#path = options.path;
   }
 
   /** What was measured on this device within 30 days, sorted by key. */
@@ -155,23 +162,33 @@ export class CalibrationStore {
   }
 
   #use<T>(work: (database: SqliteDatabase) => T): T {
-    const { path } = this.#options;
-    for (let isSecondTry = false; ; isSecondTry = true) {
+    for (;;) {
       try {
-        this.#database ??= openDatabase({ path, migrations: CALIBRATION_MIGRATIONS, durability: 'normal' });
+        this.#database ??= openDatabase({ path: this.#path, migrations: CALIBRATION_MIGRATIONS, durability: 'normal' });
         return work(this.#database);
       } catch (cause) {
-        const error = toEdgeError(cause, path);
-        if (error.code !== 'E_DATABASE_CORRUPT' || isSecondTry) throw error;
-        this.#putAside(error);
+        const error = toEdgeError(cause, this.#path);
+        if (error.code === 'E_LOCKED' || this.#path === IN_MEMORY) throw error;
+        this[Symbol.dispose]();
+        if (error.code === 'E_DATABASE_CORRUPT' && this.#putAside(error)) continue;
+        this.#path = IN_MEMORY;
+        this.#options.log.warn('measurements are not kept', { file: this.#options.path, reason: error.message, hint: error.hint });
       }
     }
   }
 
-  #putAside(error: EdgeError): void {
-    this[Symbol.dispose]();
-    const kept = quarantineDatabase(this.#options.path, Date.now());
-    this.#options.log.warn('calibration file was damaged, measuring begins anew', { kept, reason: error.message });
+  /** False where that was done before, or cannot be done. */
+  #putAside({ message }: EdgeError): boolean {
+    if (this.#isPutAside) return false;
+    this.#isPutAside = true;
+    try {
+      const kept = quarantineDatabase(this.#options.path, Date.now());
+      this.#options.log.warn('calibration file was damaged, measuring begins anew', { kept, reason: message });
+      return true;
+    } catch (error) {
+      this.#options.log.warn('damaged calibration file cannot be put aside', { reason: EdgeError.from(error).message });
+      return false;
+    }
   }
 }
 

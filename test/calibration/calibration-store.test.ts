@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { afterEach, describe, expect, it } from 'vitest';
 import { CalibrationStore, QUARANTINE_MS } from '#edge/calibration/calibration-store.ts';
 import { createLogger } from '#edge/core/log.ts';
@@ -146,10 +147,40 @@ describe('a damaged file', () => {
     expect(store.measurements('here', NOW)).toEqual([]);
     expect(events).toEqual(['calibration file was damaged, measuring begins anew']);
   });
+});
 
-  it('of a newer version is left as it is', () => {
-    const { store, path } = setUp();
+describe('a file that cannot be used', () => {
+  it('of a newer version is left as it is, and the device measures for itself', () => {
+    const { store, path, events } = setUp();
     openDatabase({ path, migrations: ['CREATE TABLE a (b)', 'CREATE TABLE c (d)', 'CREATE TABLE e (f)'] }).close();
-    expect(() => store.measurements('here', NOW)).toThrow(/newer Nearside/);
+    const before = readFileSync(path);
+    expect(store.measurements('here', NOW)).toEqual([]);
+    store.saveMeasurement(measurement({ atMs: NOW }));
+    store.quarantine('x', 'hung', 'here', NOW);
+    expect(store.measurements('here', NOW)).toHaveLength(1);
+    expect(store.quarantined('here', NOW)).toHaveLength(1);
+    expect(events).toEqual(['measurements are not kept']);
+    expect(readFileSync(path)).toEqual(before);
+  });
+
+  it('for want of a folder does not keep the device from choosing', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'nearside-calibration-'));
+    writeFileSync(join(folder, 'data'), 'a file where the folder should be');
+    const { store, events } = setUp(join(folder, 'data', 'calibration.db'));
+    expect(store.measurements('here', NOW)).toEqual([]);
+    store.saveMeasurement(measurement({ atMs: NOW }));
+    expect(store.measurements('here', NOW)).toHaveLength(1);
+    expect(events).toEqual(['measurements are not kept']);
+  });
+
+  it('keeps nothing back when it only fails later', () => {
+    const { store, path, events } = setUp();
+    store.saveMeasurement(measurement({ atMs: NOW }));
+    const other = new Database(path);
+    other.exec("CREATE TRIGGER no_space BEFORE INSERT ON quarantine BEGIN SELECT RAISE(ABORT, 'no space'); END");
+    other.close();
+    store.quarantine('x', 'hung', 'here', NOW);
+    expect(store.quarantined('here', NOW)).toHaveLength(1);
+    expect(events).toEqual(['measurements are not kept']);
   });
 });
