@@ -21,6 +21,8 @@ const TOTAL_BUDGET_MS = 20_000;
 const LOOK_MS = 300;
 /** Measurements in a row that others disturbed, after which the rest is put off. */
 const MOST_DISTURBED = 2;
+/** Why a run ended that was told to give way. */
+const GAVE_WAY = { why: 'disturbed', detail: 'a model needed the memory' } as const;
 
 const ENGINE_NAMES: Readonly<Record<LoadSpec['backend'], string>> = {
   onnx: 'ONNX Runtime',
@@ -58,6 +60,8 @@ export interface CalibrateOptions extends MeasureOptions {
   /** Time that loading, and every call, of a candidate may take. Defaults to a minute. */
   readonly deadlineMs?: number;
   readonly signal?: AbortSignal;
+  /** Ends the run, and a measurement under way, for work that goes first: the rest counts as `disturbed`. `whenIdle` must end with it. */
+  readonly giveWay?: AbortSignal;
   /** Told before each measurement; `total` changes as candidates turn out hopeless or promising. */
   readonly onProgress?: OnProgress;
 }
@@ -158,7 +162,8 @@ class Calibration {
   }
 
   #reasonToStop(): Reason | undefined {
-    const { totalBudgetMs = TOTAL_BUDGET_MS, budgetMs = DEFAULT_BUDGET_MS } = this.#options;
+    const { totalBudgetMs = TOTAL_BUDGET_MS, budgetMs = DEFAULT_BUDGET_MS, giveWay } = this.#options;
+    if (giveWay?.aborted) return GAVE_WAY;
     if (this.#disturbedInARow >= MOST_DISTURBED && !this.#options.isExhaustive) {
       return { why: 'disturbed', detail: this.#skipped.findLast(({ why }) => why === 'disturbed')?.detail ?? '' };
     }
@@ -169,6 +174,7 @@ class Calibration {
 
   async #measure({ target, candidate }: Turn, open: number): Promise<void> {
     await this.#whenIdle();
+    if (this.#options.giveWay?.aborted) return;
     const { id, model, backend, estimate } = candidate;
     this.#options.onProgress?.({
       label: `measuring ${model} on ${ENGINE_NAMES[backend]}`,
@@ -194,8 +200,10 @@ class Calibration {
   }
 
   async #run(target: CalibrationTarget, candidate: Candidate): Promise<MeasuredCandidate> {
+    const { signal, giveWay } = this.#options;
     return await measureCandidate({
       ...this.#options,
+      signal: AbortSignal.any([signal, giveWay].filter((one) => one !== undefined)),
       spec: target.specOf(candidate),
       card: target.card,
       task: target.card.task,
@@ -206,7 +214,11 @@ class Calibration {
   }
 
   #fail(candidateId: string, error: EdgeError): undefined {
-    const { store, device, log } = this.#options;
+    const { store, device, log, signal, giveWay } = this.#options;
+    if (giveWay?.aborted && !signal?.aborted) {
+      this.#skipped.push({ candidateId, ...GAVE_WAY });
+      return;
+    }
     if (error.code === 'E_CANCELLED' || error.code === 'E_SHUTTING_DOWN') throw error;
     log.warn('candidate failed its calibration', { candidate: candidateId, code: error.code, reason: error.message });
     this.#skipped.push({ candidateId, why: 'failed', detail: error.message });

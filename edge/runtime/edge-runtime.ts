@@ -63,6 +63,7 @@ export class EdgeRuntime implements RuntimePort {
   readonly #probe: () => Promise<DeviceProfile>;
   /** Of the last look at the device; every load begins with one. */
   #fingerprint = '';
+  #measuring: { readonly stop: AbortController; readonly ended: Promise<unknown> } | undefined;
   #profile: { readonly at: number; readonly value: Promise<DeviceProfile> } | undefined;
 
   constructor(dependencies: EdgeRuntimeDependencies) {
@@ -144,7 +145,9 @@ export class EdgeRuntime implements RuntimePort {
 
   /** How this device would run a task, with every model of the catalog that does it as a candidate. */
   async plan(task: Task): Promise<Plan> {
-    return makePlan(await this.planInput(task));
+    const model = this.#defaultModel(task);
+    const serving = model === undefined ? undefined : this.#pool.serving(model);
+    return makePlan(serving ? await this.#succession(task, serving) : await this.planInput(task));
   }
 
   /** All that a plan for the task depends on, here and now; `changes` replace parts of it. */
@@ -179,17 +182,39 @@ export class EdgeRuntime implements RuntimePort {
   }
 
   /**
-   * Measures the candidates of stored models that lack a measurement, while no engine works, and plans the loaded ones anew. See
-   * {@link calibrate} for what is measured and kept.
-   * @throws EdgeError `E_CANCELLED`, `E_MODEL_UNKNOWN`, and those of the calibration file.
+   * Measures the candidates of stored models that lack a measurement, while no engine works, and plans the loaded ones anew. It ends early,
+   * with the rest as `disturbed`, when a model that is called for needs the memory. See {@link calibrate} for what is measured and kept.
+   * @throws EdgeError `E_CANCELLED`, `E_MODEL_UNKNOWN`, `E_BUSY` while another calibration runs, and those of the calibration file.
    */
   async calibrate(options: CalibrateRuntimeOptions = {}): Promise<CalibrationResult> {
-    const { models = this.#defaultModels(), ...rest } = options;
+    if (this.#measuring) throw new EdgeError('E_BUSY', { what: 'cannot calibrate now', found: 'another calibration in progress' });
+    const stop = new AbortController();
+    const work = this.#measure(options, stop.signal);
+    this.#measuring = { stop, ended: Promise.allSettled([work]) };
+    const result = await work.finally(() => {
+      this.#measuring = undefined;
+    });
+    await this.#pool.replan();
+    return result;
+  }
+
+  async #measure({ models = this.#defaultModels(), ...rest }: CalibrateRuntimeOptions, giveWay: AbortSignal): Promise<CalibrationResult> {
     const device = await this.device();
     const io = systemIo();
     const { threads } = this.#config.runtime;
-    const result = await calibrate({
+    const stopped = rest.signal ? AbortSignal.any([rest.signal, giveWay]) : giveWay;
+    const whenIdle = async (): Promise<void> => {
+      try {
+        await this.#pool.whenIdle(stopped);
+      } catch (error) {
+        if (!giveWay.aborted) throw error;
+      }
+    };
+    // For the power of an idle machine.
+    await whenIdle();
+    return await calibrate({
       ...rest,
+      giveWay,
       targets: models.map((model) => this.#calibrationTarget(model)),
       store: this.#calibration,
       device,
@@ -197,16 +222,17 @@ export class EdgeRuntime implements RuntimePort {
       ...(await energyBasis(io)),
       environment: this.#config.environment,
       log: this.#log,
-      whenIdle: () => this.#pool.whenIdle(options.signal),
+      whenIdle,
       ...(threads > 0 ? { threadCounts: [] } : {}),
     });
-    await this.#pool.replan();
-    return result;
   }
 
-  /** Ends a measurement under way, which takes memory that a model needs now; the job measures again later. */
+  /** Ends a calibration under way: an engine that is measured takes memory that a model needs now. */
   async #giveWay(): Promise<boolean> {
-    return false;
+    if (!this.#measuring) return false;
+    this.#measuring.stop.abort();
+    await this.#measuring.ended;
+    return true;
   }
 
   #defaultModels(): readonly string[] {
@@ -268,24 +294,24 @@ export class EdgeRuntime implements RuntimePort {
 
   async #planModel(name: string, options: PoolPlanOptions): Promise<{ plan: Plan; loadSpec?: LoadSpec }> {
     const { model, variant } = parseModelName(name);
-    const { engineMemory, without = [], current } = options;
     const card = this.#store.catalog.get(model);
     const wanted = variant === undefined ? card : { ...card, variants: [variantOf(card, variant)] };
-    // Engines that were loaded or unloaded a moment ago changed what memory is left.
-    this.#profile = undefined;
-    const input = await this.planInput(card.task, {
-      model,
-      cards: [wanted],
-      engineMemory,
-      ...(current ? { current: current.candidateId } : {}),
-    });
-    const plan = makePlan({
-      ...input,
-      device: current ? withMemory(input.device, current.residentBytes) : input.device,
-      quarantined: [...input.quarantined, ...without.map(leftOut)],
-    });
+    const plan = makePlan(await this.#succession(card.task, options, { model, cards: [wanted] }));
     const stored = plan.chosen && this.#store.find(model, plan.chosen.variant);
     return plan.loadSpec && stored ? { plan, loadSpec: { ...plan.loadSpec, stored } } : { plan };
+  }
+
+  /** The input of a plan that may take the place of the engine that serves now. */
+  async #succession(task: Task, options: PoolPlanOptions, changes: Partial<PlanInput> = {}): Promise<PlanInput> {
+    const { engineMemory, without = [], current } = options;
+    // Engines that were loaded or unloaded a moment ago changed what memory is left.
+    this.#profile = undefined;
+    const input = await this.planInput(task, { engineMemory, ...changes });
+    return {
+      ...input,
+      ...(current ? { current: current.candidateId, device: withMemory(input.device, current.residentBytes) } : {}),
+      quarantined: [...input.quarantined, ...without.map(leftOut)],
+    };
   }
 }
 

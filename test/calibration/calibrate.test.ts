@@ -213,3 +213,22 @@ it('a cancellation ends it, and keeps what was measured', async () => {
   expect(keysOf(store.measurements(FINGERPRINT, Date.now()))).toEqual(['a/x/t2']);
   expect(store.quarantined(FINGERPRINT, Date.now())).toEqual([]);
 });
+
+it('gives way when it is told to: what was begun and what is left can be measured later, and nothing is held against it', async () => {
+  const giveWay = new AbortController();
+  const { options, store } = setUp((made) => [target('a', { x: 'ship bell', y: 'ship fog bell', z: 'lamp bell' })(made)], {
+    giveWay: giveWay.signal,
+    watchConditions: async ({ pid }) => {
+      if (pid !== undefined && store.measurements(FINGERPRINT, Date.now()).length === 1) giveWay.abort();
+      return { disturbance: async () => undefined };
+    },
+  });
+  const { measured, skipped } = await calibrate(options);
+  expect(keysOf(measured)).toEqual(['a/x/t2']);
+  expect(skipped.map(({ candidateId, why }) => `${candidateId} ${why}`)).toEqual([
+    'a/y/fake/cpu/t2 disturbed',
+    'a/z/fake/cpu/t2 disturbed',
+  ]);
+  expect(store.quarantined(FINGERPRINT, Date.now())).toEqual([]);
+  expect((await calibrate({ ...options, giveWay: AbortSignal.abort() })).measured).toEqual([]);
+});

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { openModelStore } from '#apps/device/device.ts';
 import { CalibrationStore } from '#edge/calibration/calibration-store.ts';
+import type { WatchConditions } from '#edge/calibration/conditions.ts';
 import { loadConfig } from '#edge/config/load.ts';
 import type { DeviceProfile } from '#edge/contracts/hardware.ts';
 import { silentLogger } from '#edge/core/log.ts';
@@ -16,7 +17,15 @@ const MIB = 1024 * 1024;
 const config = loadConfig();
 const machine = await probeDevice();
 
-function runtimeOn(calibration: CalibrationStore): EdgeRuntime {
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+function runtimeOn(calibration: CalibrationStore, probe = async () => machine): EdgeRuntime {
   const recorder = { event: () => undefined, observe: () => undefined };
   return new EdgeRuntime({
     config,
@@ -24,7 +33,7 @@ function runtimeOn(calibration: CalibrationStore): EdgeRuntime {
     calibration,
     recorder,
     log: silentLogger,
-    probe: async () => machine,
+    probe,
   });
 }
 
@@ -81,6 +90,39 @@ it('measures the candidates of a model and plans with that', async () => {
   const after = makePlan(await runtime.planInput('embed', { model }));
   expect(after.chosen?.measured).toEqual(measured.find(({ threads }) => threads === after.chosen?.threads));
   expect(after.because).toContain('measured');
+});
+
+it('plans a task that is served already as it is served, not as if the engine were needed twice', async () => {
+  await using runtime = smallRuntime();
+  const before = (await runtime.plan('embed')).chosen;
+  await runtime.embed({ model: 'embed', texts: ['a tent'], purpose: 'query' });
+  await expect.poll(async () => (await runtime.listEngines())[0]?.residentBytes, { timeout: 10_000 }).toBeGreaterThan(50 * MIB);
+  const after = await runtime.plan('embed');
+  expect(after.chosen?.id).toBe(before?.id);
+});
+
+it('ends a measurement whose memory a model needs, and holds it against nobody', async () => {
+  const begun = Promise.withResolvers<void>();
+  let taken: number | undefined;
+  const probe = async (): Promise<DeviceProfile> => {
+    const isTaken = taken !== undefined && isAlive(taken);
+    return { ...machine, memory: { ...machine.memory, availableBytes: isTaken ? 100 * MIB : 500 * MIB } };
+  };
+  using calibration = new CalibrationStore({ path: ':memory:', log: silentLogger });
+  await using runtime = runtimeOn(calibration, probe);
+  const watchConditions: WatchConditions = async (measured) => {
+    taken ??= measured.pid;
+    if (taken !== undefined) begun.resolve();
+    return { disturbance: async () => undefined };
+  };
+  const measuring = runtime.calibrate({ models: ['bge-small-en-v1.5'], budgetMs: 60_000, watchConditions });
+  await begun.promise;
+  await expectCode(runtime.calibrate(), 'E_BUSY');
+  expect((await runtime.embed({ model: 'e5-small-v2', texts: ['a tent'], purpose: 'query' })).vectors).toHaveLength(1);
+  const { measured, skipped } = await measuring;
+  expect(measured).toEqual([]);
+  expect(skipped[0]).toMatchObject({ why: 'disturbed', detail: 'a model needed the memory' });
+  expect(calibration.quarantined(machine.fingerprint, Date.now())).toEqual([]);
 });
 
 it('leaves out what failed, also after a restart', async () => {
