@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { EdgeError, systemErrorCode } from '#edge/core/errors.ts';
 import { deepFreeze } from '#edge/core/freeze.ts';
+import { describeIssue } from '#edge/core/schema-issue.ts';
 import { type Config, type ConfigFile, configSchema } from './schema.ts';
 
 export interface LoadOptions {
@@ -26,10 +27,10 @@ export function loadConfig(options: LoadOptions = {}): Config {
   const home = resolve(options.home ?? environment.NEARSIDE_HOME ?? defaultHome(options.platform ?? process.platform, environment));
   const file = join(home, 'config.json');
   const merged = merge(merge(readConfigFile(file), settingsFromEnvironment(environment)), options.overrides ?? {});
-  const parsed = configSchema.safeParse(merged);
+  const parsed = configSchema.safeParse(merged, { reportInput: true });
   const misnamed = unknownVariables(environment).map((name) => `${name}: there is no such setting`);
   if (!parsed.success || misnamed.length > 0) {
-    const invalid = (parsed.error?.issues ?? []).map((issue) => `${issue.path.join('.') || '(root)'}: ${issue.message}`);
+    const invalid = (parsed.error?.issues ?? []).map(describeIssue);
     const problems = [...invalid, ...misnamed];
     throw new EdgeError('E_CONFIG_INVALID', {
       what: `invalid settings (${file}, NEARSIDE_* environment, command line)`,
@@ -127,7 +128,7 @@ function variablesOf(overrides: ConfigFile): Record<string, string> {
 }
 
 function parseVariable(text: string, schema: z.ZodType): unknown {
-  if (schema instanceof z.ZodNumber) return Number(text);
+  if (schema instanceof z.ZodNumber) return Number.isNaN(Number(text)) ? text : Number(text);
   if (schema instanceof z.ZodBoolean) return text === 'true' || text === '1' ? true : text === 'false' || text === '0' ? false : text;
   if (schema instanceof z.ZodArray) return text.split(',').map((item) => item.trim());
   return text;

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { EdgeError } from '#edge/core/errors.ts';
 import { formatBytes } from '#edge/core/format.ts';
+import { describeProblem } from '#edge/core/schema-issue.ts';
 
 /**
  * Reads a request body as JSON and checks it. A body over the limit is refused while it is read.
@@ -15,13 +16,13 @@ export async function readJson<S extends z.ZodType>(request: Request, maxBytes: 
  * @throws EdgeError `E_BAD_REQUEST` naming the field.
  */
 export function checkBody<S extends z.ZodType>(body: unknown, schema: S): z.output<S> {
-  const parsed = schema.safeParse(body);
+  const parsed = schema.safeParse(body, { reportInput: true });
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const param = issue?.path.join('.') ?? '';
   throw new EdgeError('E_BAD_REQUEST', {
     what: param ? `field "${param}" is not valid` : 'the request is not valid',
-    found: issue?.message ?? 'an unknown problem',
+    found: issue ? describeProblem(issue) : 'an unknown problem',
     ...(param ? { details: { param } } : {}),
   });
 }

@@ -8,6 +8,7 @@ import { QUANTIZATIONS } from '#edge/contracts/quantize.ts';
 import { EdgeError, systemErrorCode } from '#edge/core/errors.ts';
 import { deepFreeze } from '#edge/core/freeze.ts';
 import { readGlibcVersion } from '#edge/core/glibc.ts';
+import { describeIssue } from '#edge/core/schema-issue.ts';
 
 /** The cards of this device. */
 export interface Catalog {
@@ -149,6 +150,7 @@ const card = z
       vocabularySize: count.exactOptional(),
       feedForwardSize: count.exactOptional(),
       attentionHeads: count.exactOptional(),
+      multiplyAdds: count.exactOptional(),
     }),
     embedding: z
       .strictObject({
@@ -280,10 +282,8 @@ function readChecked<T>(path: string, schema: z.ZodType<T>, more: (value: T) => 
   } catch (error) {
     throw new EdgeError('E_CATALOG_INVALID', { what: `${path} is not JSON`, found: (error as Error).message, cause: error });
   }
-  const parsed = schema.safeParse(json);
-  const problems = parsed.success
-    ? more(parsed.data)
-    : parsed.error.issues.map((issue) => `${issue.path.join('.') || '(whole)'}: ${issue.message}`);
+  const parsed = schema.safeParse(json, { reportInput: true });
+  const problems = parsed.success ? more(parsed.data) : parsed.error.issues.map(describeIssue);
   if (parsed.success && problems.length === 0) return parsed.data;
   throw new EdgeError('E_CATALOG_INVALID', { what: `${path} is invalid`, found: problems.join('; '), details: { path, problems } });
 }
