@@ -6,6 +6,11 @@ import { probeThermal } from '#edge/hardware/thermal.ts';
 
 /** Part of the usable cores that others may have taken before a measurement says nothing any more. */
 const TOLERATED_SHARE = 0.25;
+/**
+ * Part of one core that others may have taken from the measured threads: engines deal their work out evenly and wait for the slowest
+ * thread, so that half a core less costs two threads half of their speed.
+ */
+const TOLERATED_OF_A_THREAD = 0.25;
 /** Length of a tick of `/proc/<pid>/stat`: the kernel tells times to programs in hundredths of a second (time(7)). */
 const TICK_MS = 10;
 
@@ -42,7 +47,11 @@ export function conditionsOf(io: ProbeIo, { cpu }: Pick<DeviceProfile, 'cpu'>): 
               ? measured.threads
               : (after.measuredMs - before.measuredMs) / elapsedMs;
           const others = Math.max(0, busyCores - measuredCores - (after.ownMs - before.ownMs) / elapsedMs);
-          if (cpu.logicalCores - others < cpu.usableCores * (1 - TOLERATED_SHARE)) {
+          const needed = Math.max(
+            cpu.usableCores * (1 - TOLERATED_SHARE),
+            Math.min(measured.threads, cpu.usableCores) - TOLERATED_OF_A_THREAD,
+          );
+          if (cpu.logicalCores - others < needed) {
             return `other work took ${others.toFixed(1)} of ${cpu.logicalCores} cores`;
           }
         }

@@ -31,8 +31,8 @@ function machine(before: readonly [number, number, number], after: readonly [num
   };
 }
 
-async function disturbanceOf(io: ProbeIo, cpu: CpuProfile = CPU): Promise<string | undefined> {
-  const watch = await conditionsOf(io, { cpu })({ pid: 77, threads: 2 });
+async function disturbanceOf(io: ProbeIo, cpu: CpuProfile = CPU, threads = 2): Promise<string | undefined> {
+  const watch = await conditionsOf(io, { cpu })({ pid: 77, threads });
   // What the measured process did is compared with the time that has passed.
   await new Promise((resolve) => setTimeout(resolve, 200));
   return await watch.disturbance();
@@ -45,6 +45,13 @@ describe('conditions', () => {
 
   it('are unfit when others take more than a quarter of the usable cores', async () => {
     expect(await disturbanceOf(machine([100, 300, 0], [500, 300, 1]))).toMatch(/^other work took [34]\.\d of 4 cores$/);
+  });
+
+  it('are unfit when others take from a core that a measured thread needs, however many cores there are', async () => {
+    // The others took 0.75 of 4 cores.
+    const io = (): ProbeIo => machine([100, 300, 0], [175, 625, 0]);
+    expect(await disturbanceOf(io())).toBeUndefined();
+    expect(await disturbanceOf(io(), CPU, 4)).toMatch(/^other work took 0\.[67] of 4 cores$/);
   });
 
   it('are fit when others work on cores that this process may not use anyway', async () => {
