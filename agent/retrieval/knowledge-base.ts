@@ -2,6 +2,7 @@ import type { CallOptions } from '#edge/contracts/backend.ts';
 import type { AddDocumentsRequest, DocumentInfo, IngestPart } from '#edge/contracts/bot.ts';
 import type { Progress } from '#edge/contracts/progress.ts';
 import type { RuntimePort } from '#edge/contracts/runtime.ts';
+import { throwIfAborted } from '#edge/core/abort.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { openDatabase } from '#edge/storage/sqlite.ts';
@@ -50,10 +51,10 @@ export function openKnowledgeBase({ path, runtime, log }: KnowledgeBaseOptions):
   const embedder = new Embedder(runtime, log);
   let ingests = 0;
   let isReindexing = false;
-  let following: AbortController | undefined;
+  let following: { readonly stop: AbortController; readonly ended: Promise<unknown> } | undefined;
   const requireNoReindex = (): void => {
-    following?.abort();
-    if (isReindexing && !following) throw busy('change the documents', 'reindexing');
+    if (isReindexing) throw busy('change the documents', 'reindexing');
+    following?.stop.abort();
   };
 
   async function* addDocuments(request: AddDocumentsRequest, options?: IngestOptions): AsyncGenerator<IngestPart> {
@@ -72,6 +73,7 @@ export function openKnowledgeBase({ path, runtime, log }: KnowledgeBaseOptions):
     if (ingests > 0) throw busy('reindex', 'reading documents in');
     isReindexing = true;
     try {
+      await following?.ended;
       yield* reindex(index, embedder, options);
     } finally {
       isReindexing = false;
@@ -79,26 +81,30 @@ export function openKnowledgeBase({ path, runtime, log }: KnowledgeBaseOptions):
   }
 
   async function followEngine(options: CallOptions = {}): Promise<boolean> {
+    const isTaken = (): boolean => isReindexing || ingests > 0 || following !== undefined;
     const maker = index.vectorMaker();
-    if (!maker || isReindexing || ingests > 0) return false;
-    const { model, variant } = await embedder.preferred();
-    if ((model === maker.model && variant === maker.variant) || isReindexing || ingests > 0) return false;
-    const controller = new AbortController();
-    following = controller;
-    const signal = options.signal ? AbortSignal.any([options.signal, controller.signal]) : controller.signal;
-    log.info('documents are embedded anew', { from: `${maker.model}:${maker.variant}`, to: `${model}:${variant}` });
-    isReindexing = true;
+    if (!maker || isTaken()) return false;
+    const chosen = await embedder.preferred();
+    throwIfAborted(options.signal, 'embedding anew');
+    if ((chosen.model === maker.model && chosen.variant === maker.variant) || isTaken()) return false;
+    log.info('documents are embedded anew', { from: `${maker.model}:${maker.variant}`, to: `${chosen.model}:${chosen.variant}` });
+    const stop = new AbortController();
+    const work = follow(options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal);
+    following = { stop, ended: Promise.allSettled([work]) };
     try {
-      for await (const _progress of reindex(index, embedder, { signal }));
-      log.info('documents were embedded anew', { by: `${model}:${variant}` });
+      await work;
+      log.info('documents were embedded anew');
       return true;
     } catch (error) {
-      if (controller.signal.aborted) return false;
+      if (stop.signal.aborted) return false;
       throw error;
     } finally {
       following = undefined;
-      isReindexing = false;
     }
+  }
+
+  async function follow(signal: AbortSignal): Promise<void> {
+    for await (const _progress of reindex(index, embedder, { signal }));
   }
 
   return {

@@ -9,8 +9,8 @@ import type { KnowledgeIndex } from './knowledge-index.ts';
 const STEP = 16;
 
 /**
- * Makes all vectors anew with the model and variant that the device chooses now, beside the old ones, and switches over in one transaction at the end. A crash or a cancellation
- * leaves the old ones in use.
+ * Makes all vectors anew with the model and variant that the device chooses now, beside the old ones, and switches over in one
+ * transaction at the end. A crash or a cancellation leaves the old ones in use.
  */
 export async function* reindex(
   index: KnowledgeIndex,
@@ -26,6 +26,8 @@ export async function* reindex(
   for (let start = 0; start < ids.length; start += STEP) {
     const chunks = index.readChunks(ids.slice(start, start + STEP));
     const { vectors } = await embedder.embedPassages(chunks.flatMap(embeddingTexts), pinned);
+    // Whoever aborts may be changing documents already.
+    throwIfAborted(options.signal, 'embedding anew');
     index.transact(() => {
       let next = 0;
       for (const chunk of chunks) {
@@ -35,7 +37,6 @@ export async function* reindex(
     });
     yield { label: 'embedding anew', done: start + chunks.length, total: ids.length, unit: 'chunks' };
   }
-  // Whoever aborts may be changing documents already.
   throwIfAborted(options.signal, 'embedding anew');
   index.transact(() => index.vectors.adopt(generation, maker));
 }

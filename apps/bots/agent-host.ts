@@ -230,7 +230,7 @@ export class AgentHost implements BotPort {
    * never waited for: the old vectors serve meanwhile.
    */
   #followEngine(): void {
-    if (this.#following || performance.now() - this.#followedAt < FOLLOW_MS) return;
+    if (this.#closing.signal.aborted || this.#following || performance.now() - this.#followedAt < FOLLOW_MS) return;
     const { knowledge, log } = this.#parts;
     this.#following = knowledge
       .followEngine({ signal: this.#closing.signal })

@@ -228,6 +228,34 @@ test('a change of the documents goes before vectors that follow the device', asy
   expect((await knowledge.search('striped zebras')).hits[0]?.chunk.text).toBe('Zebras are striped.');
 });
 
+test('whoever asks for new vectors waits for those that follow the device to stop, and is alone then', async () => {
+  const folder = writeFiles(Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`${i}.txt`, `Tent number ${i} is dry.`])));
+  const other = writeFiles({ 'new.txt': 'Zebras are striped.' });
+  let variant = 'int8';
+  const runtime = new FakeRuntime({ embedder: () => ({ model: 'e5', variant }) });
+  const embed = runtime.embed.bind(runtime);
+  const gate = Promise.withResolvers<void>();
+  runtime.embed = async (request, options) => {
+    const response = await embed(request, options);
+    if (request.model === 'e5:q8_0' && request.texts[0] !== 'probe') await gate.promise;
+    return response;
+  };
+  using knowledge = newKnowledge(runtime);
+  await add(knowledge, { paths: [folder] });
+  variant = 'q8_0';
+  const following = knowledge.followEngine();
+  await expect.poll(() => runtime.embedRequests.at(-1)?.texts[0]).toContain('Tent number 0');
+  const steps = knowledge.reindex()[Symbol.asyncIterator]();
+  const first = steps.next();
+  gate.resolve();
+  expect(await following).toBe(false);
+  expect((await first).done).toBe(false);
+  await expectCode(add(knowledge, { paths: [other] }), 'E_BUSY');
+  while (!(await steps.next()).done);
+  expect((await knowledge.search('tent number 7')).engine).toMatchObject({ variant: 'q8_0' });
+  expect((await add(knowledge, { paths: [other] })).added.length).toBe(1);
+});
+
 test('vectors are not made anew while documents are being read', async () => {
   const folder = writeFiles({ 'a.txt': 'Tents are dry.', 'b.txt': 'Boots are warm.' });
   using knowledge = newKnowledge(new FakeRuntime());

@@ -88,6 +88,24 @@ test('ends in order while the default knowledge is still being read', async () =
   expect(rejections).toEqual([]);
 });
 
+test('looks at no other engine once it is closing', async () => {
+  const runtime = new FakeRuntime();
+  const plan = runtime.plan.bind(runtime);
+  let plans = 0;
+  runtime.plan = (task) => {
+    plans++;
+    return plan(task);
+  };
+  const host = open(runtime);
+  opened.pop();
+  const parts = host.reply({ bot: 'qa', messages: [{ role: 'user', content: 'How long may I take?' }] });
+  await parts.next();
+  const closing = host[Symbol.asyncDispose]();
+  await Array.fromAsync(parts);
+  await closing;
+  expect(plans).toBe(0);
+});
+
 test('a session that is deleted while it answers is gone afterwards', async () => {
   const host = open();
   const { sessionId } = await say(host, { bot: 'support' }, 'Hello');
