@@ -2,7 +2,7 @@ import type { ModelCard } from '#edge/contracts/model.ts';
 import type { Candidate } from '#edge/contracts/plan.ts';
 import { formatBytes } from '#edge/core/format.ts';
 import { ENGINE_BINARIES, isOnCpu, packagedProvider } from './binaries.ts';
-import { formatNumber, formatSeconds } from './format-rates.ts';
+import { formatJoules, formatSeconds } from './format-rates.ts';
 import type { PlanInput } from './plan-input.ts';
 import { usualThreads } from './thread-options.ts';
 
@@ -65,7 +65,7 @@ export const CRITERIA = {
   },
   'energy a call': {
     value: (candidate) => -joulesOf(candidate),
-    tell: (winner, loser) => `takes ${formatNumber(joulesOf(winner))} J a call against ${formatNumber(joulesOf(loser))} J of ${loser.id}`,
+    tell: (winner, loser) => `takes ${formatJoules(joulesOf(winner))} a call against ${formatJoules(joulesOf(loser))} of ${loser.id}`,
   },
   'less memory': {
     value: ({ estimate }) => -estimate.memory.totalBytes,

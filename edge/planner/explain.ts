@@ -46,7 +46,8 @@ function whyModel(chosen: Candidate, ranked: readonly Candidate[], { model, task
 function whyFirst(chosen: Candidate, ranked: readonly Candidate[], input: PlanInput): readonly string[] {
   const others = ranked.filter(({ reasons, id }) => reasons.length === 0 && id !== chosen.id);
   if (others.length === 0) return ['it is the only one that can run'];
-  const next = others.find((candidate) => isMeasuredOrUsual(candidate, input) || !isMeasuredOrUsual(chosen, input));
+  const comparable = others.filter((candidate) => isMeasuredOrUsual(candidate, input) || !isMeasuredOrUsual(chosen, input));
+  const [next] = comparable;
   if (!next) return ['every other way to run it is yet to be measured here'];
   const criterion = decidingCriterion(chosen, next, input);
   if (criterion === undefined) return [`its name comes before ${next.id}, which is its equal`];
@@ -56,8 +57,16 @@ function whyFirst(chosen: Candidate, ranked: readonly Candidate[], input: PlanIn
       `it serves now, and ${next.id}, first by ${criterion}, would save only ${formatGain(chosen, next)} of a call (a change takes ${least})`,
     ];
   }
+  // Against another engine or variant it says more than against the same with fewer threads.
+  const rival = comparable.find((candidate) => candidate.model === chosen.model && !isSameWay(candidate, chosen)) ?? next;
+  const against = decidingCriterion(chosen, rival, input) ?? criterion;
   // The wish for a model was told already.
-  return criterion === 'preferred model' ? [] : [`it ${CRITERIA[criterion].tell(chosen, next)}`];
+  return against === 'preferred model' ? [] : [`it ${CRITERIA[against].tell(chosen, rival)}`];
+}
+
+/** The same but for the number of threads. */
+function isSameWay(a: Candidate, b: Candidate): boolean {
+  return a.variant === b.variant && a.backend === b.backend && a.provider === b.provider;
 }
 
 function formatGain(chosen: Candidate, next: Candidate): string {

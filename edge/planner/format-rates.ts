@@ -34,3 +34,8 @@ export function formatSeconds(seconds: number): string {
 export function formatNumber(value: number): string {
   return value >= 10 ? `${Math.round(value)}` : value.toFixed(1);
 }
+
+/** `9.93` > `9.9 J`, `0.184` > `184 mJ`, `0.0084` > `8.4 mJ`. */
+export function formatJoules(joules: number): string {
+  return joules >= 1 ? `${formatNumber(joules)} J` : `${formatNumber(joules * 1000)} mJ`;
+}

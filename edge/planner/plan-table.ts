@@ -15,7 +15,7 @@ export function planTable(plan: Plan): readonly string[] {
     formatBytes(candidate.estimate.memory.totalBytes),
     formatRates(candidate),
     `${formatSeconds(candidate.estimate.callSeconds.value)} ${candidate.estimate.callSeconds.source}`,
-    candidate.quality.toFixed(3),
+    candidate.quality > 0 ? candidate.quality.toFixed(3) : 'unknown',
     candidate.reasons.map(({ code, detail }) => `${code}: ${detail}`).join('; '),
   ]);
   const widths = header.map((_, column) => Math.max(...[header, ...rows].map((row) => row[column]?.length ?? 0)));

@@ -31,6 +31,17 @@ describe('two tasks on one device', () => {
     expect(embed().because).toContain(`it takes 19 ms a call against 23 ms of ${TFLITE}`);
     expect(embed().because).toContain('does 313 short and 63 long texts/s, measured here on 2025-12-31');
   });
+
+  it('are told against another engine, not against the same one with fewer threads', () => {
+    const oneThread = retrievalMeasurement(vm, 'int8', 'onnx', { short: 310, long: 61 }, { threads: 1 });
+    const plan = embed({ measurements: [...measurements, oneThread] });
+    expect(plan.fallbacks[0]).toBe(`${RETRIEVAL}/int8/onnx/cpu/t1`);
+    expect(plan.because).toContain(`it takes 19 ms a call against 23 ms of ${TFLITE}`);
+  });
+
+  it('tell small amounts of energy apart', () => {
+    expect(embed({ profile: 'battery' }).because).toContain(`it takes 190 mJ a call against 230 mJ of ${TFLITE}`);
+  });
 });
 
 describe('the choice changes with', () => {

@@ -2,7 +2,7 @@ import { openRuntime } from '#apps/device/open-runtime.ts';
 import { TASKS, type Task } from '#edge/contracts/model.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import { formatBytes } from '#edge/core/format.ts';
-import { formatNumber, formatRateValues, formatSeconds } from '#edge/planner/format-rates.ts';
+import { formatJoules, formatRateValues, formatSeconds } from '#edge/planner/format-rates.ts';
 import { type BenchCandidate, type BenchReport, benchableTasks, benchTask } from '../bench-report.ts';
 import { action } from '../context.ts';
 import { paint, print, printJson, progressReporter, table } from '../terminal.ts';
@@ -72,7 +72,7 @@ function rowOf({ id, measured, chosen, note }: BenchCandidate): readonly string[
     firstTokenMs === undefined ? '' : `${Math.round(firstTokenMs)} ms`,
     `${Math.round(loadMs)} ms`,
     formatBytes(residentBytes),
-    joules === undefined ? '' : `${formatNumber(joules)} J`,
+    joules === undefined ? '' : formatJoules(joules),
     note ?? '',
   ];
 }
