@@ -1,5 +1,4 @@
 /** Keeps the choice of engines measured while the device serves: at the start, again when others disturbed it, and after a drift. */
-import type { CalibrationResult } from '#edge/calibration/calibrate.ts';
 import { sleep } from '#edge/core/clock.ts';
 import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
@@ -9,14 +8,14 @@ import type { ModelStore } from '#edge/store/model-store.ts';
 
 /** First requests go before measuring. */
 const START_MS = 1000;
-/** Wait after a run that was disturbed or ran out of time; doubled each time up to the longest. */
+/** Wait after a run that was disturbed, ran out of time or failed; doubled each time up to the longest. */
 const RETRY_MS = 30_000;
 const LONGEST_RETRY_MS = 30 * 60_000;
 /** Looks for new models, new builds and a machine that changed. */
 const REVIEW_MS = 10 * 60_000;
 
 export interface CalibrationJobDependencies {
-  readonly runtime: EdgeRuntime;
+  readonly runtime: Pick<EdgeRuntime, 'calibrate'>;
   readonly store: ModelStore;
   readonly log: Logger;
 }
@@ -46,8 +45,7 @@ export class CalibrationJob {
     await sleep(START_MS, signal);
     await this.#derive(signal);
     for (let retryMs = RETRY_MS; ; ) {
-      const { skipped } = await this.#calibrate(signal);
-      const isUnfinished = skipped.some(({ why }) => why !== 'failed');
+      const isUnfinished = !(await this.#calibrate(signal));
       await sleep(isUnfinished ? retryMs : REVIEW_MS, signal);
       retryMs = isUnfinished ? Math.min(LONGEST_RETRY_MS, 2 * retryMs) : RETRY_MS;
     }
@@ -64,20 +62,22 @@ export class CalibrationJob {
     }
   }
 
-  async #calibrate(signal: AbortSignal): Promise<CalibrationResult> {
+  /** Returns whether nothing is left to do for now. */
+  async #calibrate(signal: AbortSignal): Promise<boolean> {
     const { runtime, log } = this.#dependencies;
     const startedAt = performance.now();
-    const result = await runtime.calibrate({
-      signal,
-      onProgress: ({ label, done, total }) => log.info(label, { step: `${done + 1} of ${total}` }),
-    });
-    if (result.measured.length > 0) {
-      log.info('engines measured', {
-        candidates: result.measured.length,
-        skipped: result.skipped.length,
-        seconds: Math.round((performance.now() - startedAt) / 100) / 10,
+    try {
+      const { measured, skipped } = await runtime.calibrate({
+        signal,
+        onProgress: ({ label, done, total }) => log.info(label, { step: `${done + 1} of ${total}` }),
       });
+      const seconds = Math.round((performance.now() - startedAt) / 100) / 10;
+      if (measured.length > 0) log.info('engines measured', { candidates: measured.length, skipped: skipped.length, seconds });
+      return skipped.every(({ why }) => why === 'failed');
+    } catch (error) {
+      if (signal.aborted) throw error;
+      log.warn('calibration failed', { error: EdgeError.from(error, 'calibration'), next: 'tried again later' });
+      return false;
     }
-    return result;
   }
 }
