@@ -54,6 +54,10 @@ export class DriftWatch {
       name: 'nearside.engine.drifted',
       attributes: { 'gen_ai.request.model': model, 'nearside.backend': backend, 'nearside.speed': Number(detector.speed.toFixed(2)) },
     });
-    calibration.forgetMeasurements({ modelSha256, backend, provider });
+    try {
+      calibration.forgetMeasurements({ modelSha256, backend, provider });
+    } catch (error) {
+      log.error('measurement is not forgotten', { candidate: id, error });
+    }
   }
 }

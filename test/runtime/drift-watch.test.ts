@@ -2,7 +2,8 @@ import { expect, it, vi } from 'vitest';
 import { CalibrationStore } from '#edge/calibration/calibration-store.ts';
 import type { Measurement } from '#edge/contracts/plan.ts';
 import type { TelemetryEvent } from '#edge/contracts/telemetry.ts';
-import { silentLogger } from '#edge/core/log.ts';
+import { EdgeError } from '#edge/core/errors.ts';
+import { createLogger, silentLogger } from '#edge/core/log.ts';
 import { DriftWatch } from '#edge/runtime/drift-watch.ts';
 
 const measured: Measurement = {
@@ -48,4 +49,24 @@ it('forgets what an engine was measured at when it has been far slower for long,
 
 it('keeps a measurement that holds', () => {
   expect(run(1.2)).toEqual({ events: [], left: 1 });
+});
+
+it('never fails the call that it looks at, when nothing can be written', () => {
+  vi.useFakeTimers({ now: Date.now(), toFake: ['performance', 'Date'] });
+  const lines: string[] = [];
+  const watch = new DriftWatch({
+    calibration: {
+      forgetMeasurements: () => {
+        throw new EdgeError('E_DISK_FULL', { what: 'no space' });
+      },
+    },
+    recorder: { event: () => undefined, observe: () => undefined },
+    log: createLogger({ level: 'warn', format: 'json', write: (line) => lines.push(JSON.parse(line).event) }),
+  });
+  for (let call = 0; call < 30; call++) {
+    watch.sawGeneration(candidate, usage, { totalMs: 0, prefillMs: 4000, decodeMs: 4000 });
+    vi.advanceTimersByTime(5000);
+  }
+  vi.useRealTimers();
+  expect(lines).toEqual(['engine drifted from its measurement', 'measurement is not forgotten']);
 });
