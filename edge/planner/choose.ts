@@ -1,5 +1,5 @@
 import type { Candidate, PlanProfile } from '#edge/contracts/plan.ts';
-import { type CriterionName, difference, worthOf } from './criteria.ts';
+import { type CriterionName, difference, targetShare, worthOf } from './criteria.ts';
 import type { PlanInput } from './plan-input.ts';
 
 /** The order in which each profile asks; the first difference decides, and equal candidates go by id. */
@@ -34,7 +34,7 @@ export const PROFILE_ORDER: Readonly<Record<PlanProfile, readonly CriterionName[
 export const SWITCH_GAIN = 0.15;
 
 /** Criteria that rest on measurements, of which no two are the same. */
-const FLUCTUATING: readonly CriterionName[] = ['energy a call', 'call time'];
+const FLUCTUATING: readonly CriterionName[] = ['target speed', 'energy a call', 'call time'];
 
 /**
  * Candidates best first: those that may run, then those that only need a download, then the rest by the number of reasons.
@@ -55,13 +55,23 @@ export function decidingCriterion(a: Candidate, b: Candidate, input: PlanInput):
   return PROFILE_ORDER[input.profile].find((criterion) => difference(criterion, a, b, input) !== 0);
 }
 
-/** Whether `best`, which ranks before `current`, is better by more than a trifle: nothing after the call's time is more. */
+/**
+ * Whether `best`, which ranks before `current`, is better by more than a trifle: nothing after the call's time is more, nor is what
+ * somebody only expects of it.
+ */
 function isWorthSwitching(best: Candidate, current: Candidate, input: PlanInput): boolean {
   const order = PROFILE_ORDER[input.profile];
   const criterion = decidingCriterion(best, current, input);
   if (criterion === undefined || order.indexOf(criterion) > order.indexOf('call time')) return false;
   if (!FLUCTUATING.includes(criterion)) return true;
+  if (isPromise(best, current)) return false;
+  if (criterion === 'target speed') return targetShare(current) <= (1 - SWITCH_GAIN) * targetShare(best);
   return -worthOf(criterion, best, input) <= (1 - SWITCH_GAIN) * -worthOf(criterion, current, input);
+}
+
+/** True when one is measured, and of the other, which should be better, nothing is known. */
+export function isPromise(better: Candidate, measured: Candidate): boolean {
+  return better.measured === null && measured.measured !== null;
 }
 
 function hurdleOf({ reasons }: Candidate): number {

@@ -43,7 +43,7 @@ export const CRITERIA = {
     tell: (_, loser) => `is measured or usual, while ${loser.id} has yet to be measured here`,
   },
   'target speed': {
-    value: (candidate) => Number(meetsTarget(candidate)),
+    value: (candidate) => Number(targetShare(candidate) >= 1),
     tell: (winner, loser) => `reaches ${describeTarget(winner)}, which ${loser.id} does not`,
   },
   'acceptable quality': {
@@ -100,10 +100,10 @@ function isSharedVulkan(provider: string, { device }: PlanInput): boolean {
   return provider === 'vulkan' && device.accelerators.filter(({ kind }) => kind === 'vulkan').every(({ unified }) => unified);
 }
 
-/** With a margin, on the lower bound of what is known. */
-function meetsTarget({ estimate: { rates, callSeconds } }: Candidate): boolean {
-  if (rates.decode) return rates.decode.value * rates.decode.confidence >= TARGET_DECODE * TARGET_MARGIN;
-  return (callSeconds.value / callSeconds.confidence) * TARGET_MARGIN <= TARGET_CALL_SECONDS;
+/** Speed against the target speed, 1 = reached: with a margin, on the lower bound of what is known. */
+export function targetShare({ estimate: { rates, callSeconds } }: Candidate): number {
+  if (rates.decode) return (rates.decode.value * rates.decode.confidence) / (TARGET_DECODE * TARGET_MARGIN);
+  return (TARGET_CALL_SECONDS * callSeconds.confidence) / (callSeconds.value * TARGET_MARGIN);
 }
 
 function describeTarget({ estimate }: Candidate): string {

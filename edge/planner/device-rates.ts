@@ -99,7 +99,7 @@ function coreOf({ cpu, board }: DeviceProfile): CoreRow {
   return cpu.flags.includes('asimddp') ? DECODE_CORES.dotprod : DECODE_CORES.plain;
 }
 
-/** 10^9 operations a second of one core, in int8 and in floating point. */
+/** 10^9 operations a second of one core alone, in int8 and in floating point. */
 interface ComputeRow {
   readonly flag: string;
   readonly int8: number;
@@ -107,30 +107,38 @@ interface ComputeRow {
 }
 
 /**
- * Rates that matrix kernels reach on one core, best flag first. The VNNI row is measured (e5-small-v2, 128 tokens, two
- * Zen cores: 16 ms in int8, 76 ms in fp32); the others are assumed in proportion to operations a cycle and clock.
+ * Rates that ONNX Runtime's matrix kernels reach on one core, best flag first. The row of AVX-512 VNNI lies between what virtual
+ * machines on Zen 4 and Zen 5 did (encoders at 128 tokens: 170 to 480 in int8, 70 to 140 in fp32), about a third of the peak; the
+ * others are assumed in proportion to operations a cycle and clock.
  */
 const CORE_COMPUTE: Readonly<Record<'x64' | 'arm64', readonly ComputeRow[]>> = {
   x64: [
-    { flag: 'avx512_vnni', int8: 160, float: 36 },
-    { flag: 'avx_vnni', int8: 110, float: 25 },
-    { flag: 'avx2', int8: 50, float: 25 },
-    { flag: 'avx', int8: 15, float: 12 },
+    { flag: 'avx512_vnni', int8: 300, float: 90 },
+    { flag: 'avx_vnni', int8: 190, float: 45 },
+    { flag: 'avx2', int8: 90, float: 45 },
+    { flag: 'avx', int8: 26, float: 20 },
   ],
   arm64: [
-    { flag: 'i8mm', int8: 60, float: 15 },
-    { flag: 'asimddp', int8: 30, float: 10 },
+    { flag: 'i8mm', int8: 105, float: 26 },
+    { flag: 'asimddp', int8: 52, float: 17 },
   ],
 };
-const LEAST_COMPUTE: ComputeRow = { flag: '', int8: 7, float: 5 };
+const LEAST_COMPUTE: ComputeRow = { flag: '', int8: 12, float: 9 };
 
 /**
- * Share of ONNX Runtime's rate that an engine reaches. Int8 from e5-small-v2 at 128 tokens (16.2, 17 and 45 ms); LiteRT's
- * float from a picture's convolutions (hand landmarks, 5 ms); llama.cpp's float is assumed.
+ * What more threads are worth: n of them do the work of n to this power. Texts of one call make small matrices, which leave cores
+ * waiting for each other: two threads did 1.2 (ONNX Runtime, int8) to 1.9 (llama.cpp) times the work of one, LiteRT 1.7.
+ */
+const THREAD_SCALING = 0.7;
+
+/**
+ * Share of ONNX Runtime's rate that an engine reaches. Int8 from e5-small-v2 at 128 tokens with two threads, in the middle between Zen 5
+ * (ONNX Runtime 13 ms, LiteRT 7.5, llama.cpp 33) and an older machine (16, 20 and 51 ms); LiteRT's float from a picture's convolutions
+ * (hand landmarks, 1.6 ms); llama.cpp's float is assumed.
  */
 const ENGINE_SHARE: Readonly<Partial<Record<BackendId, { readonly int8: number; readonly float: number }>>> = {
-  tflite: { int8: 0.9, float: 0.5 },
-  llama: { int8: 0.35, float: 1 },
+  tflite: { int8: 1.2, float: 1 },
+  llama: { int8: 0.26, float: 1 },
 };
 const WHOLE_SHARE = { int8: 1, float: 1 };
 
@@ -162,8 +170,10 @@ function kernelOf({ format, quantisation }: ModelVariant): Pick<KernelRow, 'prom
 /** 10^9 operations a second that a GPU or a Neural Engine reaches on small models (assumed). */
 const ACCELERATOR_COMPUTE = 2000;
 
-/** Weights in int8 that are multiplied as floats: 2.8 times as slow as activations in int8 too. */
-const WEIGHT_ONLY = /weight/i;
+/** True for weights in int8 that are multiplied as floats. */
+export function isWeightOnly({ quantisation }: ModelVariant): boolean {
+  return /weight/i.test(quantisation);
+}
 
 /** 10^9 operations a second that matrix products of many tokens reach. */
 export function matrixRate(device: DeviceProfile, { variant, backend, provider, threads }: MatrixWork): number {
@@ -171,14 +181,14 @@ export function matrixRate(device: DeviceProfile, { variant, backend, provider, 
   const { architecture, flags } = device.cpu;
   const rows = architecture === 'x64' || architecture === 'arm64' ? CORE_COMPUTE[architecture] : [];
   const row = rows.find(({ flag }) => flags.includes(flag)) ?? LEAST_COMPUTE;
-  const kind = variant.bitsPerWeight < 12 && !WEIGHT_ONLY.test(variant.quantisation) ? 'int8' : 'float';
+  const kind = variant.bitsPerWeight < 12 && !isWeightOnly(variant) ? 'int8' : 'float';
   const share = (ENGINE_SHARE[backend] ?? WHOLE_SHARE)[kind] * (provider === 'wasm' ? WASM_SHARE : 1);
-  return threads * row[kind] * share * kernelOf(variant).prompt;
+  return threads ** THREAD_SCALING * row[kind] * share * kernelOf(variant).prompt;
 }
 
 /** Milliseconds that a call of a graph takes besides its arithmetic: to the engine's process and back, and for each layer. */
-const CALL_MILLISECONDS = 0.3;
-const LAYER_MILLISECONDS: Readonly<Partial<Record<BackendId, number>>> = { onnx: 0.12, tflite: 0.1, llama: 0.35 };
+const CALL_MILLISECONDS = 0.15;
+const LAYER_MILLISECONDS: Readonly<Partial<Record<BackendId, number>>> = { onnx: 0.1, tflite: 0.06, llama: 0.3 };
 
 /**
  * Seconds that a call of an encoder or a graph takes besides its arithmetic. Fitted to texts of 16 and 128 tokens on cores

@@ -2,6 +2,7 @@ import type { BackendId } from '#edge/contracts/backend.ts';
 import type { ModelCard, ModelVariant } from '#edge/contracts/model.ts';
 import type { MemoryEstimate } from '#edge/contracts/plan.ts';
 import { packagedProvider } from './binaries.ts';
+import { isWeightOnly } from './device-rates.ts';
 
 const MIB = 1024 * 1024;
 
@@ -29,8 +30,14 @@ const CUDA_CONTEXT_BYTES = 300 * MIB;
 /** What one entry of the vocabulary takes: GGUF's tables twice, for the library and its binding, or a `tokenizer.json`. */
 const VOCABULARY_ENTRY_BYTES = { gguf: 570, json: 400 } as const;
 
-/** Activations of a graph of which nothing but its weights is known: a picture of 224 x 224 and its feature maps. */
-const UNKNOWN_ACTIVATION_BYTES = 22 * MIB;
+/**
+ * Tensors of a graph that is no transformer, at most: the feature maps of a picture of 224 x 224, and 64 MiB of answered messages,
+ * which V8 lets lie so long (`kExternalAllocationSoftLimit`).
+ */
+const MOST_TENSOR_BYTES = (22 + 64) * MIB;
+
+/** Bytes of those a multiplication, of graphs that stay below: pictures at 146 million fill it, sounds at 0.6 million do not. */
+const TENSOR_BYTES_A_MULTIPLICATION = 0.6;
 
 /** Vocabulary sizes as published in the models' configurations, for cards that do not tell theirs. */
 const VOCABULARY_BY_FAMILY: Readonly<Record<string, number>> = {
@@ -79,6 +86,12 @@ export function vocabularyOf({ architecture, family, task }: ModelCard): number 
   return Object.entries(VOCABULARY_BY_FAMILY).find(([prefix]) => name.startsWith(prefix))?.[1] ?? USUAL_VOCABULARY;
 }
 
+/** Weights that a token is multiplied with: all but the table of the vocabulary, which is only looked up (or left out of a prompt). */
+export function matrixWeights(card: ModelCard): number {
+  const table = vocabularyOf(card) * card.architecture.hiddenSize;
+  return Math.max(card.parameters - table, card.parameters / 10);
+}
+
 /** Largest context, in tokens, with which the variant takes at most `budgetBytes`; undefined when not even the least one fits. */
 export function largestContext(question: MemoryQuestion, budgetBytes: number): number | undefined {
   const perToken = question.card.architecture.kvBytesPerToken * question.sequences;
@@ -112,13 +125,22 @@ function llamaBytes({ card, contextTokens }: MemoryQuestion): number {
  * scores, input and output. ONNX Runtime keeps weights a second time in the layout of its kernels, and an arena that grows
  * by doubling; TFLite plans its arena to the byte and packs the weights of a file that stays mapped.
  */
-function graphBytes({ card, backend }: MemoryQuestion, weightsBytes: number): number {
-  const packedBytes = backend === 'onnx' ? weightsBytes : 0;
-  if (card.architecture.hiddenSize === 0) return packedBytes + UNKNOWN_ACTIVATION_BYTES;
+function graphBytes({ card, variant, backend }: MemoryQuestion, weightsBytes: number): number {
+  const packedBytes = backend === 'onnx' ? packedWeightBytes(card, variant, weightsBytes) : 0;
+  if (card.architecture.hiddenSize === 0) return packedBytes + tensorBytes(card);
   const tokens = Math.min(card.contextTokens, LONGEST_BATCH);
   const activationBytes = 2 * (4 * tokens * feedForwardOf(card) + attentionBytes(card, tokens));
   const arenaBytes = backend === 'onnx' ? 2 * activationBytes : activationBytes;
   return packedBytes + arenaBytes + vocabularyOf(card) * VOCABULARY_ENTRY_BYTES.json;
+}
+
+/** Weights that are multiplied as floats become floats when the graph is loaded, all of them, and the matrices a second time. */
+function packedWeightBytes(card: ModelCard, variant: ModelVariant, weightsBytes: number): number {
+  return isWeightOnly(variant) ? 4 * (card.parameters + matrixWeights(card)) : weightsBytes;
+}
+
+function tensorBytes({ architecture: { multiplyAdds = Number.POSITIVE_INFINITY } }: ModelCard): number {
+  return Math.min(MOST_TENSOR_BYTES, multiplyAdds * TENSOR_BYTES_A_MULTIPLICATION);
 }
 
 /** Scores of every pair of tokens in one layer. */

@@ -1,7 +1,7 @@
 import type { Candidate, RejectionCode } from '#edge/contracts/plan.ts';
 import { formatBytes } from '#edge/core/format.ts';
 import { ENGINE_BINARIES, isOnCpu } from './binaries.ts';
-import { decidingCriterion, SWITCH_GAIN } from './choose.ts';
+import { decidingCriterion, isPromise, SWITCH_GAIN } from './choose.ts';
 import { CRITERIA, difference, isMeasuredOrUsual } from './criteria.ts';
 import { decodeBandwidth, matrixRate } from './device-rates.ts';
 import { formatNumber, formatRates } from './format-rates.ts';
@@ -52,6 +52,9 @@ function whyFirst(chosen: Candidate, ranked: readonly Candidate[], input: PlanIn
   const criterion = decidingCriterion(chosen, next, input);
   if (criterion === undefined) return [`its name comes before ${next.id}, which is its equal`];
   if (difference(criterion, chosen, next, input) < 0) {
+    if (isPromise(next, chosen)) {
+      return [`it serves now and was measured, while ${next.id}, first by ${criterion}, has yet to be measured here`];
+    }
     const least = `${SWITCH_GAIN * 100} %`;
     return [
       `it serves now, and ${next.id}, first by ${criterion}, would save only ${formatGain(chosen, next)} of a call (a change takes ${least})`,

@@ -2,7 +2,7 @@ import type { DeviceProfile } from '#edge/contracts/hardware.ts';
 import type { ModelCard, ModelVariant } from '#edge/contracts/model.ts';
 import { type RateName, TASK_RATES } from '#edge/contracts/plan.ts';
 import { callOverheadSeconds, decodeBandwidth, matrixRate, stepOverheadSeconds } from './device-rates.ts';
-import { vocabularyOf, weightsOf } from './estimate-memory.ts';
+import { matrixWeights, weightsOf } from './estimate-memory.ts';
 import type { Way } from './measurements.ts';
 
 /** Tokens of context that a decode step reads on average; the middle of a short conversation. */
@@ -12,8 +12,8 @@ const TYPICAL_CONTEXT = 512;
 const TEXT_TOKENS = { short: 16, long: 128 } as const;
 
 /**
- * Times that a convolution uses each of its weights, when nothing but their number is known: MobileNetV2 at 224 x 224
- * multiplies 300 million times with 3.5 million weights.
+ * Times that a graph uses each of its weights, when its card does not tell how often it multiplies: MobileNetV2 at 224 x 224
+ * does 300 million times with 3.5 million weights.
  */
 const CONVOLUTION_REUSE = 86;
 
@@ -32,7 +32,7 @@ const PREDICTORS: Readonly<Record<RateName, (way: Way, device: DeviceProfile) =>
     stepOverheadSeconds(device, way.provider, way.card.architecture.layers),
   short: (way, device) => textSeconds(way, device, TEXT_TOKENS.short),
   long: (way, device) => textSeconds(way, device, TEXT_TOKENS.long),
-  runs: (way, device) => overheadSeconds(way, device) + operationsSeconds(way, device, 2 * way.card.parameters * CONVOLUTION_REUSE),
+  runs: (way, device) => overheadSeconds(way, device) + operationsSeconds(way, device, 2 * multiplyAddsOf(way.card)),
 };
 
 /** Bytes that one decode step reads: all weights, and the cache of a conversation of typical length. */
@@ -56,8 +56,6 @@ function operationsSeconds(way: Way, device: DeviceProfile, operations: number):
   return Math.max(1, operations) / (matrixRate(device, way) * 1e9);
 }
 
-/** Weights that a token is multiplied with: all but the table of the vocabulary, which is only looked up (or left out of a prompt). */
-function matrixWeights(card: ModelCard): number {
-  const table = vocabularyOf(card) * card.architecture.hiddenSize;
-  return Math.max(card.parameters - table, card.parameters / 10);
+function multiplyAddsOf({ architecture, parameters }: ModelCard): number {
+  return architecture.multiplyAdds ?? parameters * CONVOLUTION_REUSE;
 }

@@ -14,20 +14,25 @@ function rejectionsOf({ candidates }: Plan): Readonly<Record<string, string>> {
 
 /** Nothing was ever measured on these boards: what is chosen, and what stands against the rest. */
 describe.each([
-  ['x64-avx512-vm', 'llama/cpu/t2', 'onnx/cpu/t2', { 'llama/cuda': 'driver-missing', 'onnx/cuda': 'no-binary driver-missing' }],
+  ['x64-avx512-vm', 'llama/cpu/t2', 'tflite/cpu/t2', { 'llama/cuda': 'driver-missing', 'onnx/cuda': 'no-binary driver-missing' }],
   ['x64-no-avx', 'llama/cpu/t4', 'tflite/cpu/t4', { 'onnx/cpu': 'cpu-flag-missing', 'llama/vulkan': 'driver-missing' }],
-  ['x64-avx2-intel-igpu', 'llama/cpu/t4', 'onnx/cpu/t4', { 'llama/cuda': 'driver-missing' }],
-  ['x64-avx-vnni-hybrid', 'llama/cpu/t4', 'onnx/cpu/t8', { 'llama/vulkan': 'lib-missing' }],
-  ['laptop-battery-avx512-vnni', 'llama/cpu/t4', 'onnx/cpu/t4', { 'llama/vulkan': 'lib-missing' }],
-  ['nvidia-desktop', 'llama/cuda/t4', 'onnx/cpu/t12', { 'onnx/cuda': 'no-binary' }],
-  ['jetson-orin-nano', 'llama/cpu/t4', 'onnx/cpu/t6', { 'llama/cuda': 'no-binary', 'onnx/cuda': 'no-binary' }],
-  ['jetson-orin-nx-jetpack5', undefined, 'onnx/cpu/t8', { 'llama/cpu': 'libc-too-old', 'llama/cuda': 'no-binary libc-too-old' }],
-  ['raspberry-pi-4', 'llama/cpu/t4', 'onnx/cpu/t4', { 'llama/vulkan': 'no-binary lib-missing', 'llama/cuda': 'no-binary driver-missing' }],
-  ['raspberry-pi-5', 'llama/cpu/t4', 'onnx/cpu/t4', { 'llama/vulkan': 'no-binary' }],
-  ['apple-m2', 'llama/metal/t4', 'onnx/cpu/t4', { 'onnx/coreml': 'dynamic-shape-on-ane' }],
+  ['x64-avx2-intel-igpu', 'llama/cpu/t4', 'tflite/cpu/t4', { 'llama/cuda': 'driver-missing' }],
+  ['x64-avx-vnni-hybrid', 'llama/cpu/t4', 'tflite/cpu/t8', { 'llama/vulkan': 'lib-missing' }],
+  ['laptop-battery-avx512-vnni', 'llama/cpu/t4', 'tflite/cpu/t4', { 'llama/vulkan': 'lib-missing' }],
+  ['nvidia-desktop', 'llama/cuda/t4', 'tflite/cpu/t12', { 'onnx/cuda': 'no-binary' }],
+  ['jetson-orin-nano', 'llama/cpu/t4', 'tflite/cpu/t6', { 'llama/cuda': 'no-binary', 'onnx/cuda': 'no-binary' }],
+  ['jetson-orin-nx-jetpack5', undefined, 'tflite/cpu/t8', { 'llama/cpu': 'libc-too-old', 'llama/cuda': 'no-binary libc-too-old' }],
+  [
+    'raspberry-pi-4',
+    'llama/cpu/t4',
+    'tflite/cpu/t4',
+    { 'llama/vulkan': 'no-binary lib-missing', 'llama/cuda': 'no-binary driver-missing' },
+  ],
+  ['raspberry-pi-5', 'llama/cpu/t4', 'tflite/cpu/t4', { 'llama/vulkan': 'no-binary' }],
+  ['apple-m2', 'llama/metal/t4', 'tflite/cpu/t4', { 'onnx/coreml': 'dynamic-shape-on-ane' }],
   ['alpine-musl', undefined, 'tflite/wasm/t1', { 'onnx/cpu': 'no-binary', 'tflite/cpu': 'no-binary', 'llama/cpu': 'no-binary' }],
-  ['container-cgroup-v1', undefined, 'onnx/cpu/t2', { 'llama/cpu': 'libc-too-old mem-exceeds' }],
-  ['container-cgroup-v2', 'llama/cpu/t1', 'onnx/cpu/t1', { 'llama/cuda': 'driver-missing mem-exceeds' }],
+  ['container-cgroup-v1', undefined, 'tflite/cpu/t2', { 'llama/cpu': 'libc-too-old mem-exceeds' }],
+  ['container-cgroup-v2', 'llama/cpu/t1', 'tflite/cpu/t1', { 'llama/cuda': 'driver-missing mem-exceeds' }],
 ] as const)('%s', (board, chat, retrieval, rejections) => {
   it('chats and embeds as expected', async () => {
     const device = await profileOf(board);

@@ -143,6 +143,25 @@ describe('the candidate that serves', () => {
     expect(embed({ current: 'gone/v/onnx/cpu/t2' }).chosen?.id).toBe(ONNX);
   });
 
+  it('stays when another reaches the target speed by a hair', () => {
+    const onnx = retrievalMeasurement(vm, 'int8', 'onnx', { short: 25, long: 6.25 });
+    const tflite = retrievalMeasurement(vm, 'int8-tflite', 'tflite', { short: 25.7, long: 6.42 });
+    const near = [onnx, tflite];
+    expect(embed({ measurements: near }).because).toContain('it reaches 250 ms a call');
+    expect(embed({ current: ONNX, measurements: near }).chosen?.id).toBe(ONNX);
+    const clear = [onnx, retrievalMeasurement(vm, 'int8-tflite', 'tflite', { short: 30, long: 7.5 })];
+    expect(embed({ current: ONNX, measurements: clear }).chosen?.id).toBe(TFLITE);
+  });
+
+  it('is measured, and does not go for a promise', () => {
+    const measured = [retrievalMeasurement(vm, 'int8', 'onnx', { short: 100, long: 20 })];
+    expect(embed({ measurements: measured }).chosen).toMatchObject({ id: TFLITE, measured: null });
+    const plan = embed({ current: ONNX, measurements: measured });
+    expect(plan.chosen?.id).toBe(ONNX);
+    expect(plan.because).toContain(`it serves now and was measured, while ${TFLITE}, first by call time, has yet to be measured here`);
+    expect(embed({ current: ONNX, measurements: [...measured, faster(0.9)] }).chosen?.id).toBe(TFLITE);
+  });
+
   it('goes for what counts more than time', () => {
     const plan = embed({ current: LLAMA });
     expect(plan.chosen?.id).toBe(ONNX);
