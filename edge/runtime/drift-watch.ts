@@ -1,8 +1,9 @@
 /** Compares what engines do in operation with what was measured, and forgets measurements that hold no more. */
 import type { CalibrationStore } from '#edge/calibration/calibration-store.ts';
-import { DriftDetector, speedOfGeneration, speedOfTexts } from '#edge/calibration/drift.ts';
-import type { Usage } from '#edge/contracts/generate.ts';
-import type { Timings } from '#edge/contracts/parts.ts';
+import { DriftDetector, speedOfGeneration, speedOfText } from '#edge/calibration/drift.ts';
+import type { EmbedRequest } from '#edge/contracts/embed.ts';
+import type { GenerateRequest } from '#edge/contracts/generate.ts';
+import type { ResponseEnd } from '#edge/contracts/parts.ts';
 import type { Candidate, Measurement } from '#edge/contracts/plan.ts';
 import type { Recorder } from '#edge/contracts/telemetry.ts';
 import type { Logger } from '#edge/core/log.ts';
@@ -27,14 +28,16 @@ export class DriftWatch {
     this.#dependencies = dependencies;
   }
 
-  /** Takes a generation that had its engine to itself. */
-  sawGeneration(candidate: Subject, usage: Usage, timings: Timings): void {
+  /** Takes a generation that had the device to itself; one that a grammar constrains is slower than what was measured, and not counted. */
+  sawGeneration(candidate: Subject, request: GenerateRequest, { usage, timings }: Pick<ResponseEnd, 'usage' | 'timings'>): void {
+    if (request.grammar !== undefined || request.jsonSchema !== undefined) return;
     if (candidate.measured) this.#observe(candidate, candidate.measured, speedOfGeneration(candidate.measured.rates, usage, timings));
   }
 
-  /** Takes a call for vectors that had its engine to itself. */
-  sawTexts(candidate: Subject, seen: { readonly texts: number; readonly tokens: number; readonly seconds: number }): void {
-    if (candidate.measured) this.#observe(candidate, candidate.measured, speedOfTexts(candidate.measured.rates, seen));
+  /** Takes a call for vectors that had the device to itself, if it was like those that were measured: one text, one vector. */
+  sawTexts(candidate: Subject, { texts, output }: EmbedRequest, tokens: number, seconds: number): void {
+    if (texts.length !== 1 || output === 'tokens') return;
+    if (candidate.measured) this.#observe(candidate, candidate.measured, speedOfText(candidate.measured.rates, tokens, seconds));
   }
 
   #observe({ id, model }: Subject, measured: Measurement, speed: number | undefined): void {

@@ -98,8 +98,9 @@ export class EdgeRuntime implements RuntimePort {
     // An engine that stopped when it was idle, or crashed, loads again.
     await lease.host.load(options);
     const loadMs = performance.now() - queuedAt;
+    const isAlone = this.#pool.working === 0;
     for await (const part of lease.host.generate({ ...request, model }, options)) {
-      if (part.type === 'response-end') this.#drift.sawGeneration(lease.candidate, part.usage, part.timings);
+      if (part.type === 'response-end' && isAlone && this.#pool.working <= 1) this.#drift.sawGeneration(lease.candidate, request, part);
       yield part.type === 'response-end' && cold ? { ...part, timings: { ...part.timings, loadMs } } : part;
     }
   }
@@ -108,13 +109,11 @@ export class EdgeRuntime implements RuntimePort {
     const model = this.#resolve(request.model);
     using lease = await this.#pool.acquire(model, options?.signal);
     const { host, candidate } = lease;
-    const isAlone = host.status.info !== undefined && host.status.active === 0;
+    const isAlone = host.status.info !== undefined && this.#pool.working === 0;
     const startedAt = performance.now();
     const response = await host.embed({ ...request, model }, options);
     const seconds = (performance.now() - startedAt) / 1000;
-    if (isAlone && host.status.active === 0) {
-      this.#drift.sawTexts(candidate, { texts: request.texts.length, tokens: response.promptTokens, seconds });
-    }
+    if (isAlone && this.#pool.working === 0) this.#drift.sawTexts(candidate, request, response.promptTokens, seconds);
     return response;
   }
 

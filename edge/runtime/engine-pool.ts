@@ -153,10 +153,14 @@ export class EnginePool {
     }
   }
 
+  /** Number of engines that work. */
+  get working(): number {
+    return [...this.#engines].filter(({ host }) => host.status.active > 0).length;
+  }
+
   /** Resolves once no engine works and none loads. */
   async whenIdle(signal?: AbortSignal): Promise<void> {
-    const isBusy = (): boolean => this.#loads.size > 0 || [...this.#engines].some(({ host }) => host.status.active > 0);
-    while (isBusy()) await sleep(IDLE_POLL_MS, signal);
+    while (this.#loads.size > 0 || this.working > 0) await sleep(IDLE_POLL_MS, signal);
   }
 
   /**

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DriftDetector, speedOfGeneration, speedOfTexts } from '#edge/calibration/drift.ts';
+import { DriftDetector, speedOfGeneration, speedOfText } from '#edge/calibration/drift.ts';
 
 /** Feeds one speed a second, and tells after how many the drift was said. */
 function secondsUntilDrift(speeds: readonly number[], stepMs = 1000): number | undefined {
@@ -78,14 +78,13 @@ describe('the speed of texts', () => {
   const measured = { short: 100, long: 20 };
 
   it('is 1 at the measured lengths, and grows evenly between', () => {
-    expect(speedOfTexts(measured, { texts: 1, tokens: 16, seconds: 0.01 })).toBeCloseTo(1);
-    expect(speedOfTexts(measured, { texts: 3, tokens: 3 * 128, seconds: 0.15 })).toBeCloseTo(1);
-    expect(speedOfTexts(measured, { texts: 1, tokens: 72, seconds: 0.06 })).toBeCloseTo(0.5);
+    expect(speedOfText(measured, 16, 0.01)).toBeCloseTo(1);
+    expect(speedOfText(measured, 128, 0.05)).toBeCloseTo(1);
+    expect(speedOfText(measured, 72, 0.06)).toBeCloseTo(0.5);
   });
 
-  it('is not told without measured rates, texts or time', () => {
-    expect(speedOfTexts({ short: 100 }, { texts: 1, tokens: 16, seconds: 0.01 })).toBeUndefined();
-    expect(speedOfTexts(measured, { texts: 0, tokens: 0, seconds: 0.01 })).toBeUndefined();
-    expect(speedOfTexts(measured, { texts: 1, tokens: 16, seconds: 0 })).toBeUndefined();
+  it('is not told without measured rates or time', () => {
+    expect(speedOfText({ short: 100 }, 16, 0.01)).toBeUndefined();
+    expect(speedOfText(measured, 16, 0)).toBeUndefined();
   });
 });

@@ -1,5 +1,6 @@
 import { expect, it, vi } from 'vitest';
 import { CalibrationStore } from '#edge/calibration/calibration-store.ts';
+import type { GenerateRequest } from '#edge/contracts/generate.ts';
 import type { Measurement } from '#edge/contracts/plan.ts';
 import type { TelemetryEvent } from '#edge/contracts/telemetry.ts';
 import { EdgeError } from '#edge/core/errors.ts';
@@ -22,8 +23,15 @@ const measured: Measurement = {
 const candidate = { id: 'chat/q4_1/llama/cpu/t2', model: 'chat', measured };
 const usage = { promptTokens: 300, completionTokens: 101, cachedTokens: 0 };
 
+const request: GenerateRequest = { model: 'chat', prompt: 'one' };
+
+function generation(watch: DriftWatch, factor: number, more: Partial<GenerateRequest> = {}): void {
+  const timings = { totalMs: 0, prefillMs: 1000 * factor, decodeMs: 1000 * factor };
+  watch.sawGeneration(candidate, { ...request, ...more }, { usage, timings });
+}
+
 /** Generations, five seconds apart, on an engine that takes `factor` times as long as measured. */
-function run(factor: number): { readonly events: readonly TelemetryEvent[]; readonly left: number } {
+function run(factor: number, saw = generation): { readonly events: readonly TelemetryEvent[]; readonly left: number } {
   vi.useFakeTimers({ now: Date.now(), toFake: ['performance', 'Date'] });
   using calibration = new CalibrationStore({ path: ':memory:', log: silentLogger });
   calibration.saveMeasurement(measured);
@@ -34,7 +42,7 @@ function run(factor: number): { readonly events: readonly TelemetryEvent[]; read
     log: silentLogger,
   });
   for (let call = 0; call < 30; call++) {
-    watch.sawGeneration(candidate, usage, { totalMs: 0, prefillMs: 1000 * factor, decodeMs: 1000 * factor });
+    saw(watch, factor);
     vi.advanceTimersByTime(5000);
   }
   vi.useRealTimers();
@@ -51,6 +59,16 @@ it('keeps a measurement that holds', () => {
   expect(run(1.2)).toEqual({ events: [], left: 1 });
 });
 
+it('counts only calls that are like those that were measured', () => {
+  expect(run(4, (watch, factor) => generation(watch, factor, { grammar: 'root ::= "a"' })).left).toBe(1);
+  const encoder = { ...candidate, measured: { ...measured, rates: { short: 100, long: 20 } } };
+  const texts = (count: number, output: 'pooled' | 'tokens') => (watch: DriftWatch, factor: number) =>
+    watch.sawTexts(encoder, { model: 'e', purpose: 'plain', texts: Array(count).fill('a'), output }, 16 * count, (factor * count) / 100);
+  expect(run(4, texts(1, 'pooled')).left).toBe(0);
+  expect(run(4, texts(1, 'tokens')).left).toBe(1);
+  expect(run(4, texts(32, 'pooled')).left).toBe(1);
+});
+
 it('never fails the call that it looks at, when nothing can be written', () => {
   vi.useFakeTimers({ now: Date.now(), toFake: ['performance', 'Date'] });
   const lines: string[] = [];
@@ -64,7 +82,7 @@ it('never fails the call that it looks at, when nothing can be written', () => {
     log: createLogger({ level: 'warn', format: 'json', write: (line) => lines.push(JSON.parse(line).event) }),
   });
   for (let call = 0; call < 30; call++) {
-    watch.sawGeneration(candidate, usage, { totalMs: 0, prefillMs: 4000, decodeMs: 4000 });
+    generation(watch, 4);
     vi.advanceTimersByTime(5000);
   }
   vi.useRealTimers();
