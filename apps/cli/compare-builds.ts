@@ -15,7 +15,7 @@ import { loadSpecOf, makePlan } from '#edge/planner/make-plan.ts';
 
 const TASK = 'generate';
 /** Odd, for the median. */
-const ROUNDS = 5;
+const ROUNDS = 3;
 const ROUND_MS = 2000;
 
 /** What both builds are compared with: the default generator as the planner runs it on the packaged library. */

@@ -1,9 +1,14 @@
-/** `nearside tune` up to the compiler; what follows takes one, and minutes: `nearside tune` itself, see `edge/builds/README.md`. */
+/**
+ * `nearside tune` before the compiler and after it, with a copy of the packaged library for what it built. The compiler takes minutes that
+ * no test has: `test/builds/build-llama.test.ts` runs all around it.
+ */
 import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { probeDevice } from '#edge/hardware/device-profile.ts';
 import { makeHome } from '#test/support/home.ts';
+import { copyPackagedLlama, PACKAGED_IS_METAL, writeBuildManifest } from '#test/support/local-build.ts';
 import { nearside } from '#test/support/run.ts';
 
 describe('nearside tune', () => {
@@ -24,6 +29,48 @@ describe('nearside tune', () => {
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'E_MODEL_NOT_STORED', hint: expect.stringContaining('nearside pull') } });
   });
+
+  /** A home whose device has been tuned already. */
+  async function tunedHome(): Promise<{ readonly home: string; readonly build: string }> {
+    const home = makeHome({ models: true });
+    const build = join(home, 'builds', 'llama-copy');
+    copyPackagedLlama(build, { fingerprint: (await probeDevice()).fingerprint });
+    return { home, build };
+  }
+
+  it.skipIf(PACKAGED_IS_METAL)(
+    'verifies and measures what is built by turns with the packaged library, and keeps it only if it is faster',
+    async () => {
+      const { home, build } = await tunedHome();
+      const { code, stdout } = await nearside(['tune', '--json'], { home });
+      expect(code).toBe(0);
+      const told = JSON.parse(stdout);
+      expect(told.build.folder).toBe(build);
+      for (const [measured, provider] of [
+        [told.packaged, 'cpu'],
+        [told.tuned, 'cpu-tuned'],
+      ]) {
+        expect(measured).toMatchObject({ backend: 'llama', provider });
+        expect(measured.rates.prefill).toBeGreaterThan(0);
+        expect(measured.rates.decode).toBeGreaterThan(0);
+      }
+      expect(told.speedup).toBeGreaterThan(0);
+      expect(told.kept).toBe(told.speedup > 1);
+      expect(existsSync(build)).toBe(told.kept);
+      expect(told.because).toContain('smollm2-135m-instruct');
+    },
+    300_000,
+  );
+
+  it('removes a build that cannot be loaded, and says why', async () => {
+    const { home, build } = await tunedHome();
+    writeFileSync(join(build, 'llama-addon.node'), 'no library');
+    writeBuildManifest(build, { fingerprint: (await probeDevice()).fingerprint });
+    const { code, stdout } = await nearside(['tune', '--json'], { home });
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'E_MODEL_LOAD' } });
+    expect(existsSync(build)).toBe(false);
+  }, 120_000);
 
   it('--undo removes what was built, and says when there is nothing', async () => {
     const home = makeHome({ models: false });

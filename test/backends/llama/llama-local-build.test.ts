@@ -1,11 +1,7 @@
-/**
- * The way a build of this device is loaded. A copy of the packaged binaries stands in for one: a real build takes a compiler and minutes.
- */
-import { createHash } from 'node:crypto';
-import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+/** The way a build of this device is loaded; a copy of the packaged binaries stands in for one. */
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { EngineHost } from '#edge/backends/engine-host.ts';
 import { gpuOf, prefillChunk } from '#edge/backends/llama/llama-accelerators.ts';
@@ -15,18 +11,9 @@ import type { LoadSpec } from '#edge/contracts/backend.ts';
 import { silentLogger } from '#edge/core/log.ts';
 import { expectCode } from '#test/support/expect-code.ts';
 import { smollmSpec } from '#test/support/llama-spec.ts';
+import { copyPackagedLlama, PACKAGED_IS_METAL, PACKAGED_LLAMA, writeBuildManifest } from '#test/support/local-build.ts';
 
-/** Name of the package with this machine's binaries, which node-llama-cpp depends on. */
-const platform = `${process.platform === 'darwin' ? 'mac' : 'linux'}-${process.arch}${process.platform === 'darwin' && process.arch === 'arm64' ? '-metal' : ''}`;
-const packaged = join(dirname(createRequire(import.meta.url).resolve(`@node-llama-cpp/${platform}`)), '..', 'bins', platform);
 const { binding, release } = findLlamaSource();
-
-function manifestOf(folder: string, changes: Readonly<Record<string, unknown>> = {}): void {
-  const sha256 = createHash('sha256')
-    .update(readFileSync(join(folder, 'llama-addon.node')))
-    .digest('hex');
-  writeFileSync(join(folder, 'build.json'), JSON.stringify({ release, binding, options: { GGML_NATIVE: 'ON' }, sha256, ...changes }));
-}
 
 async function load(more: Partial<LoadSpec>): Promise<EngineHost> {
   const host = new EngineHost({
@@ -49,17 +36,16 @@ describe('a build of this device', () => {
   let folder: string;
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'nearside-build-'));
-    cpSync(packaged, folder, { recursive: true });
-    manifestOf(folder);
+    copyPackagedLlama(folder);
   });
 
-  it('is loaded from its own folder and answers', async () => {
+  it.skipIf(PACKAGED_IS_METAL)('is loaded from its own folder and answers', async () => {
     await using host = await load({ provider: 'cpu-tuned', localBuild: folder });
     expect(host.status.info).toMatchObject({ backend: 'llama', provider: 'cpu-tuned', version: release });
     if (process.platform === 'linux') {
       const maps = readFileSync(`/proc/${host.status.pid}/maps`, 'utf8');
       expect(maps).toContain(join(folder, 'llama-addon.node'));
-      expect(maps).not.toContain(packaged);
+      expect(maps).not.toContain(PACKAGED_LLAMA);
     }
     const types: string[] = [];
     for await (const part of host.generate({ model: 'generate', prompt: 'The sea is', maxTokens: 4 })) types.push(part.type);
@@ -68,7 +54,7 @@ describe('a build of this device', () => {
   });
 
   it.each([
-    ['made for another version of the library', () => manifestOf(folder, { binding: '1.0.0' }), '1.0.0'],
+    ['made for another version of the library', () => writeBuildManifest(folder, { binding: '1.0.0' }), '1.0.0'],
     ['whose addon was changed', () => appendFileSync(join(folder, 'llama-addon.node'), 'x'), 'SHA-256'],
     ['without its addon', () => rmSync(join(folder, 'llama-addon.node')), 'ENOENT'],
     ['without a manifest', () => rmSync(join(folder, 'build.json')), 'ENOENT'],
@@ -83,7 +69,7 @@ describe('a build of this device', () => {
   it('that is missing or no library fails to load as a coded error, never as another build', async () => {
     await expectCode(load({ provider: 'cpu-tuned', localBuild: join(folder, 'gone') }), 'E_MODEL_LOAD');
     writeFileSync(join(folder, 'llama-addon.node'), 'not a library');
-    manifestOf(folder);
+    writeBuildManifest(folder);
     await expectCode(load({ provider: 'cpu-tuned', localBuild: folder }), 'E_MODEL_LOAD');
     await expectCode(load({ provider: 'cpu-tuned' }), 'E_MODEL_LOAD');
     await expectCode(load({ provider: 'cpu', localBuild: folder }), 'E_MODEL_LOAD');
