@@ -3,33 +3,42 @@ import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
+import { z } from 'zod';
+import type { Task } from '#edge/contracts/model.ts';
 import { type Candidate, type Rates, TYPICAL_CALL } from '#edge/contracts/plan.ts';
+import { EdgeError } from '#edge/core/errors.ts';
 import type { Logger } from '#edge/core/log.ts';
+import { isOnCpu } from '#edge/planner/binaries.ts';
 
 /** Rates of each peer by its name. */
 export type Peers = Readonly<Record<string, Rates>>;
 
 const PEER = 'llama-bench';
 const ROUNDS = 3;
+const ROWS = z.array(z.object({ n_prompt: z.number(), n_gen: z.number(), avg_ts: z.number().positive() }));
 
 /**
- * Measures llama.cpp's own `llama-bench` from the PATH on the weights of a chosen GGUF candidate, with its threads; nothing for others.
+ * Measures llama.cpp's own `llama-bench` from the PATH on the weights of a generator that llama.cpp runs, with its threads, on the CPU or
+ * the GPU as it does; nothing for others.
  */
 export async function measurePeers(
-  { backend, threads }: Pick<Candidate, 'backend' | 'threads'>,
+  task: Task,
+  { backend, provider, threads }: Pick<Candidate, 'backend' | 'provider' | 'threads'>,
   weights: string,
   environment: Readonly<Record<string, string | undefined>>,
   { log, signal }: { readonly log: Logger; readonly signal: AbortSignal },
 ): Promise<Peers> {
-  const program = backend === 'llama' ? findOnPath(PEER, environment.PATH) : undefined;
+  const program = task === 'generate' && backend === 'llama' ? findOnPath(PEER, environment.PATH) : undefined;
   if (program === undefined) return {};
   const { prefill, decode } = TYPICAL_CALL.generate;
-  const args = ['-m', weights, '-t', `${threads}`, '-p', `${prefill}`, '-n', `${decode}`, '-r', `${ROUNDS}`, '-ngl', '0', '-o', 'json'];
+  const layers = isOnCpu(provider) ? '0' : '99';
+  const args = ['-m', weights, '-t', `${threads}`, '-p', `${prefill}`, '-n', `${decode}`, '-r', `${ROUNDS}`, '-ngl', layers, '-o', 'json'];
   try {
     const { stdout } = await promisify(execFile)(program, args, { signal });
-    const rows = JSON.parse(stdout) as readonly { n_prompt: number; n_gen: number; avg_ts: number }[];
-    const speedOf = (kind: 'n_prompt' | 'n_gen'): number => rows.find((row) => row[kind] > 0)?.avg_ts ?? 0;
-    return { [PEER]: { prefill: speedOf('n_prompt'), decode: speedOf('n_gen') } };
+    const rows = ROWS.parse(JSON.parse(stdout));
+    const [prompt, answer] = [rows.find(({ n_prompt }) => n_prompt > 0), rows.find(({ n_gen }) => n_gen > 0)];
+    if (!prompt || !answer) throw new EdgeError('E_UNSUPPORTED', { what: `reading what ${PEER} said`, found: stdout.slice(0, 200) });
+    return { [PEER]: { prefill: prompt.avg_ts, decode: answer.avg_ts } };
   } catch (error) {
     if (signal.aborted) throw error;
     log.warn('peer left out', { program, reason: String(error) });

@@ -75,7 +75,7 @@ export async function benchTask({ runtime, store }: OpenRuntime, task: Task, opt
     .map((candidate) => ({ ...toBenchCandidate(task, candidate, result, hashOf(candidate)), chosen: candidate.id === plan.chosen?.id }))
     .sort((a, b) => (a.measured?.callSeconds ?? Number.MAX_VALUE) - (b.measured?.callSeconds ?? Number.MAX_VALUE));
   const weights = plan.chosen && store.find(plan.chosen.model, plan.chosen.variant)?.files.weights;
-  const peers = plan.chosen && weights ? await measurePeers(plan.chosen, weights, environment, { log, signal }) : {};
+  const peers = plan.chosen && weights ? await measurePeers(task, plan.chosen, weights, environment, { log, signal }) : {};
   return { task, candidates, regret: regretOf(candidates), peers };
 }
 
