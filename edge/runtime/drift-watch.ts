@@ -1,5 +1,5 @@
-/** Compares what engines do in operation with what was measured, and forgets measurements that hold no more. */
-import type { CalibrationStore } from '#edge/calibration/calibration-store.ts';
+/** Compares what engines are and do in operation with what was measured, and forgets measurements that hold no more. */
+import type { CalibrationStore, MeasurementFilter } from '#edge/calibration/calibration-store.ts';
 import { DriftDetector, speedOfGeneration, speedOfText } from '#edge/calibration/drift.ts';
 import type { EmbedRequest } from '#edge/contracts/embed.ts';
 import type { GenerateRequest } from '#edge/contracts/generate.ts';
@@ -28,6 +28,14 @@ export class DriftWatch {
     this.#dependencies = dependencies;
   }
 
+  /** Takes the version of the library that an engine was loaded with: after an update, what the old one did is forgotten. */
+  sawVersion({ id, measured }: Subject, backendVersion: string): void {
+    if (!measured || measured.backendVersion === backendVersion) return;
+    const { backend, provider } = measured;
+    this.#dependencies.log.info('engine was updated', { candidate: id, from: measured.backendVersion, to: backendVersion });
+    this.#forget({ backend, provider, exceptVersion: backendVersion });
+  }
+
   /** Takes a generation that had the device to itself; one that a grammar constrains is slower than what was measured, and not counted. */
   sawGeneration(candidate: Subject, request: GenerateRequest, { usage, timings }: Pick<ResponseEnd, 'usage' | 'timings'>): void {
     if (request.grammar !== undefined || request.jsonSchema !== undefined) return;
@@ -45,7 +53,7 @@ export class DriftWatch {
     const detector = this.#detectors.get(measured) ?? new DriftDetector();
     this.#detectors.set(measured, detector);
     if (!detector.observe(speed)) return;
-    const { calibration, recorder, log } = this.#dependencies;
+    const { recorder, log } = this.#dependencies;
     const { modelSha256, backend, provider } = measured;
     log.warn('engine drifted from its measurement', {
       candidate: id,
@@ -57,10 +65,16 @@ export class DriftWatch {
       name: 'nearside.engine.drifted',
       attributes: { 'gen_ai.request.model': model, 'nearside.backend': backend, 'nearside.speed': Number(detector.speed.toFixed(2)) },
     });
+    this.#forget({ modelSha256, backend, provider });
+  }
+
+  /** A call goes on whatever becomes of the file. */
+  #forget(filter: MeasurementFilter): void {
+    const { calibration, log } = this.#dependencies;
     try {
-      calibration.forgetMeasurements({ modelSha256, backend, provider });
+      calibration.forgetMeasurements(filter);
     } catch (error) {
-      log.error('measurement is not forgotten', { candidate: id, error });
+      log.error('measurements are not forgotten', { ...filter, error });
     }
   }
 }

@@ -81,6 +81,7 @@ export class EdgeRuntime implements RuntimePort {
         release: (candidateId) => this.#calibration.release(candidateId),
       },
       giveWay: () => this.#giveWay(),
+      onLoad: (candidate, { version }) => this.#drift.sawVersion(candidate, version),
       environment: config.environment,
       idleUnloadMs: config.runtime.idleUnloadMs,
       deadlineMs: config.runtime.deadlineMs,

@@ -1,7 +1,7 @@
 /** Keeps one engine a model: loads on demand, falls back along the plan, makes room by unloading what was idle longest. */
 import { EngineHost } from '#edge/backends/engine-host.ts';
 import { blamesCandidate } from '#edge/calibration/measure-candidate.ts';
-import type { LoadSpec } from '#edge/contracts/backend.ts';
+import type { EngineInfo, LoadSpec } from '#edge/contracts/backend.ts';
 import type { Candidate, Plan } from '#edge/contracts/plan.ts';
 import type { EngineStatus } from '#edge/contracts/runtime.ts';
 import type { Recorder } from '#edge/contracts/telemetry.ts';
@@ -36,6 +36,7 @@ export interface EnginePoolDependencies {
   readonly failures: FailureBook;
   /** Ends work that takes memory and can be put off; false when there was none. */
   readonly giveWay: () => Promise<boolean>;
+  readonly onLoad: (candidate: Candidate, info: EngineInfo) => void;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly idleUnloadMs: number;
   readonly deadlineMs: number;
@@ -314,8 +315,9 @@ export class EnginePool {
 
   async #start(engine: PooledEngine): Promise<void> {
     const startedAt = performance.now();
-    await engine.host.load();
+    const info = await engine.host.load();
     engine.state = 'ready';
+    this.#dependencies.onLoad(engine.candidate, info);
     reportLoad(this.#dependencies, engine.candidate, performance.now() - startedAt);
   }
 

@@ -69,6 +69,18 @@ it('counts only calls that are like those that were measured', () => {
   expect(run(4, texts(32, 'pooled')).left).toBe(1);
 });
 
+it('forgets what an older version of the library did', () => {
+  using calibration = new CalibrationStore({ path: ':memory:', log: silentLogger });
+  const watch = new DriftWatch({ calibration, recorder: { event: () => undefined, observe: () => undefined }, log: silentLogger });
+  const versions = () => calibration.measurements('board', Date.now()).map(({ backendVersion }) => backendVersion);
+  calibration.saveMeasurement(measured);
+  watch.sawVersion(candidate, '1');
+  expect(versions()).toEqual(['1']);
+  calibration.saveMeasurement({ ...measured, threads: 1, backendVersion: '2' });
+  watch.sawVersion(candidate, '2');
+  expect(versions()).toEqual(['2']);
+});
+
 it('never fails the call that it looks at, when nothing can be written', () => {
   vi.useFakeTimers({ now: Date.now(), toFake: ['performance', 'Date'] });
   const lines: string[] = [];
@@ -86,5 +98,5 @@ it('never fails the call that it looks at, when nothing can be written', () => {
     vi.advanceTimersByTime(5000);
   }
   vi.useRealTimers();
-  expect(lines).toEqual(['engine drifted from its measurement', 'measurement is not forgotten']);
+  expect(lines).toEqual(['engine drifted from its measurement', 'measurements are not forgotten']);
 });

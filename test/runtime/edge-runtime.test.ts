@@ -125,6 +125,21 @@ it('ends a measurement whose memory a model needs, and holds it against nobody',
   expect(calibration.quarantined(machine.fingerprint, Date.now())).toEqual([]);
 });
 
+it('forgets measurements of a library that was updated, as soon as an engine is loaded', async () => {
+  using calibration = new CalibrationStore({ path: ':memory:', log: silentLogger });
+  await using runtime = runtimeOn(calibration);
+  const { chosen, loadSpec } = await runtime.plan('embed');
+  const { sha256 = '' } = (await runtime.planInput('embed')).stored.find(({ variant }) => variant === chosen?.variant) ?? {};
+  const { variant = '', threads = 1 } = chosen ?? {};
+  const { backend = 'onnx', provider = 'cpu' } = loadSpec ?? {};
+  const key = { modelSha256: sha256, variant, backend, provider, threads, fingerprint: machine.fingerprint };
+  const rates = { short: 1e5, long: 1e5 };
+  calibration.saveMeasurement({ ...key, backendVersion: '0.0.1', rates, loadMs: 1, residentBytes: 1, atMs: Date.now() });
+  expect((await runtime.plan('embed')).chosen).toMatchObject({ id: chosen?.id, measured: { backendVersion: '0.0.1' } });
+  await runtime.embed({ model: 'embed', texts: ['a tent'], purpose: 'query' });
+  expect(calibration.measurements(machine.fingerprint, Date.now())).toEqual([]);
+});
+
 it('leaves out what failed, also after a restart', async () => {
   const path = join(mkdtempSync(join(tmpdir(), 'nearside-runtime-')), 'calibration.db');
   const open = () => new CalibrationStore({ path, log: silentLogger });

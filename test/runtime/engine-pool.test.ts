@@ -106,6 +106,7 @@ function poolOf(
     },
     failures,
     giveWay,
+    onLoad: () => undefined,
     environment: process.env,
     idleUnloadMs: 0,
     deadlineMs: 20_000,
