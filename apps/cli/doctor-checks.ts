@@ -8,7 +8,7 @@ import { openModelStore } from '#apps/device/device.ts';
 import { findRunningDevice } from '#apps/device/home.ts';
 import { openRuntime } from '#apps/device/open-runtime.ts';
 import type { Config } from '#edge/config/schema.ts';
-import { EdgeError, ERROR_CODES } from '#edge/core/errors.ts';
+import { EdgeError, ERROR_CODES, systemErrorCode } from '#edge/core/errors.ts';
 import { formatBytes } from '#edge/core/format.ts';
 import type { Logger } from '#edge/core/log.ts';
 import { unverifiedParts } from '#edge/hardware/verified.ts';
@@ -63,14 +63,25 @@ function checkNode(): Omit<Finding, 'check'> {
 }
 
 async function checkHome(config: Config): Promise<Omit<Finding, 'check'>> {
-  await mkdir(config.home, { recursive: true });
-  accessSync(config.home, constants.R_OK | constants.W_OK);
+  try {
+    await mkdir(config.home, { recursive: true });
+    accessSync(config.home, constants.R_OK | constants.W_OK);
+  } catch (error) {
+    throw unusableHome(config, error);
+  }
   const running = findRunningDevice(config.paths);
   return { level: 'ok', found: `${config.home}${running ? `, used by the device at ${running.url ?? `process ${running.pid}`}` : ''}` };
 }
 
+function unusableHome({ home }: Config, cause: unknown): EdgeError {
+  const found = systemErrorCode(cause) ?? String(cause);
+  return new EdgeError('E_HOME_UNUSABLE', { what: `cannot use ${home}`, expected: 'a folder that can be written', found, cause });
+}
+
 async function checkDisk(config: Config): Promise<Omit<Finding, 'check'>> {
-  const stats = await statfs(config.home);
+  const stats = await statfs(config.home).catch((error: unknown) => {
+    throw unusableHome(config, error);
+  });
   const free = stats.bavail * stats.bsize;
   if (free >= LOW_DISK_BYTES) return { level: 'ok', found: `${formatBytes(free)} free` };
   return {

@@ -32,6 +32,7 @@ function chosenOf(plans: readonly Plan[]): Finding {
 
 function measuredOf(plans: readonly Plan[]): Finding {
   const unmeasured = plans.filter(({ chosen }) => chosen && !chosen.measured).map(({ task }) => task);
+  if (plans.every(({ chosen }) => !chosen)) return { check: 'measurements', level: 'ok', found: 'nothing runs that could be measured' };
   if (unmeasured.length === 0) return { check: 'measurements', level: 'ok', found: 'every choice rests on a measurement of this device' };
   return {
     check: 'measurements',
@@ -43,10 +44,12 @@ function measuredOf(plans: readonly Plan[]): Finding {
 
 /** Ways to run the chosen model that would be faster here and lack something that can be had. */
 function betterOf({ task, chosen, candidates }: Plan): readonly Finding[] {
-  const seconds = chosen?.estimate.callSeconds.value ?? Number.POSITIVE_INFINITY;
+  // Where nothing runs, the check of the models says what to fetch.
+  if (!chosen) return [];
+  const seconds = chosen.estimate.callSeconds.value;
   const better = candidates.filter(
     ({ model, reasons, estimate }) =>
-      (chosen === undefined || model === chosen.model) &&
+      model === chosen.model &&
       estimate.callSeconds.value < seconds &&
       reasons.length > 0 &&
       reasons.every(({ code }) => MENDABLE.includes(code)),

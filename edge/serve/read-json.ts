@@ -21,8 +21,7 @@ export function checkBody<S extends z.ZodType>(body: unknown, schema: S): z.outp
   const issue = parsed.error.issues[0];
   const param = issue?.path.join('.') ?? '';
   throw new EdgeError('E_BAD_REQUEST', {
-    what: param ? `field "${param}" is not valid` : 'the request is not valid',
-    found: issue ? describeProblem(issue) : 'an unknown problem',
+    what: `${param ? `field "${param}"` : 'the request'} is not valid: ${issue ? describeProblem(issue) : 'an unknown problem'}`,
     ...(param ? { details: { param } } : {}),
   });
 }

@@ -169,6 +169,18 @@ describe.concurrent('data commands', () => {
       hint: expect.stringContaining('nearside pull'),
     });
     expect(report.findings.find((finding) => finding.check === 'node')).toMatchObject({ level: 'ok' });
+    // Before the first fetch every model of the catalog is a "faster engine" than none.
+    expect(report.findings.filter((finding) => finding.check === 'faster engine')).toEqual([]);
+  });
+
+  it.skipIf(process.platform !== 'linux')('doctor says so when nothing can be written to the home, and checks the rest', async () => {
+    // Nobody can make folders there, root included.
+    const { stdout } = await nearside(['doctor', '--json'], { home: '/sys/nearside', env: { NEARSIDE_SERVE_PORT: '0' } });
+    const { findings } = JSON.parse(stdout) as { findings: readonly { check: string; found: string }[] };
+    expect(findings.find(({ check }) => check === 'home folder')?.found).toMatch(
+      /^E_HOME_UNUSABLE: .*a folder that can be written, found E/,
+    );
+    expect(JSON.stringify(findings)).not.toContain('E_INTERNAL');
   });
 
   it('telemetry status keeps the identity on a device that never ran', async () => {

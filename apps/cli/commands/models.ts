@@ -124,7 +124,7 @@ export const remove = action(async ({ config, log, json }, id: string, options: 
   store.catalog.get(id);
   const result = await store.remove(id, options.variant);
   if (json) return printJson(result);
-  say(`${id} removed, ${formatBytes(result.freedBytes)} free again`);
+  say(`${options.variant === undefined ? id : `${id}/${options.variant}`} removed, ${formatBytes(result.freedBytes)} free again`);
 });
 
 /** `nearside verify`: fails when a file is not what it should be. */
