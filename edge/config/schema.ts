@@ -35,7 +35,7 @@ const store = z
 const runtime = z
   .strictObject({
     profile: z.enum(PLAN_PROFILES).default('latency').describe('What the choice of engine favours: latency, quality or battery.'),
-    threads: z.number().int().min(0).default(0).describe('Threads an engine may use; 0 lets the planner choose.'),
+    threads: z.number().int().min(0).default(0).describe('Threads an engine uses, at most one for each core; 0 lets the planner choose.'),
     memoryBytes: z.number().int().min(0).default(0).describe('Memory all engines together may use; 0 takes 60 % of what is available.'),
     contextTokens: z.number().int().min(256).default(2048).describe('Context of a generator in tokens.'),
     calibration: z

@@ -25,9 +25,12 @@ export function threadOptions(way: Omit<Way, 'threads'>, input: PlanInput): read
   return [...new Set([...[...new Set([usual, ...worthTrying])].slice(0, MOST_OPTIONS), ...measured])];
 }
 
-/** The number of threads that nothing needs to be known for: the user's, or all fast cores, for a decoder at most four. */
+/**
+ * The number of threads that nothing needs to be known for: the user's, as far as the machine has cores, or all fast cores, for a
+ * decoder at most four.
+ */
 export function usualThreads(backend: BackendId, { device, settings }: PlanInput): number {
-  if (settings.threads > 0) return settings.threads;
+  if (settings.threads > 0) return Math.min(settings.threads, device.cpu.logicalCores);
   // Work is dealt out evenly, so every slow core is waited for.
   const fast = Math.min(usableThreads(device), device.cpu.performanceCores ?? Number.POSITIVE_INFINITY);
   return Math.max(1, backend === 'llama' ? Math.min(fast, MOST_USUAL_DECODE_THREADS) : fast);

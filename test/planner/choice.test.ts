@@ -80,6 +80,11 @@ describe('load specification', () => {
     expect(makePlan(inputFor(vm, { settings: { ...settings, threads: 1 } })).loadSpec?.threads).toBe(1);
   });
 
+  it('never has more threads than the machine has cores', () => {
+    const plan = makePlan(inputFor(vm, { settings: { ...settings, threads: 64 } }));
+    expect(plan.candidates.map(({ threads }) => threads)).toEqual(plan.candidates.map(() => vm.cpu.logicalCores));
+  });
+
   it('can be had for a fallback', () => {
     const input = inputFor(vm, { task: 'classify', settings: { ...settings, threads: 2, preferredModel: INTENTS } });
     const plan = makePlan(input);
