@@ -128,7 +128,7 @@ describe('/api/v1', () => {
     expect(metrics.headers.get('content-type')).toContain('version=0.0.4');
     expect(await metrics.text()).toBe('nearside_up 1\n');
     expect(await json(app.request('/api/v1/plan/dance'))).toMatchObject({ error: { code: 'E_BAD_REQUEST' } });
-    expect(await json(app.request('/api/v1/plan/embed'))).toMatchObject({ error: { code: 'E_UNSUPPORTED' } });
+    expect(await json(app.request('/api/v1/plan/embed'))).toMatchObject({ task: 'embed', profile: 'latency' });
   });
 
   it('answers unknown paths and methods as JSON', async () => {
