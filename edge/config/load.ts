@@ -24,7 +24,8 @@ export interface LoadOptions {
  */
 export function loadConfig(options: LoadOptions = {}): Config {
   const environment = options.environment ?? process.env;
-  const home = resolve(options.home ?? environment.NEARSIDE_HOME ?? defaultHome(options.platform ?? process.platform, environment));
+  // A variable that is empty is none: the folder one happens to stand in would become the home.
+  const home = resolve(options.home ?? (environment.NEARSIDE_HOME || defaultHome(options.platform ?? process.platform, environment)));
   const file = join(home, 'config.json');
   const merged = merge(merge(readConfigFile(file), settingsFromEnvironment(environment)), options.overrides ?? {});
   const parsed = configSchema.safeParse(merged, { reportInput: true });

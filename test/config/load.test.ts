@@ -17,6 +17,11 @@ describe('configuration', () => {
     expect(config.paths.outbox.startsWith(home)).toBe(true);
   });
 
+  it('takes an empty NEARSIDE_HOME for none', () => {
+    const environment = { NEARSIDE_HOME: '', XDG_DATA_HOME: home };
+    expect(loadConfig({ environment, platform: 'linux' }).home).toBe(join(home, 'nearside'));
+  });
+
   it('lets the command line win over the environment, that over the file, that over the defaults', () => {
     writeFileSync(join(home, 'config.json'), JSON.stringify({ serve: { port: 1, host: '0.0.0.0' }, log: { level: 'warn' } }));
     const environment = { NEARSIDE_SERVE_PORT: '2', NEARSIDE_LOG_LEVEL: 'error' };
