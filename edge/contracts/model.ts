@@ -90,6 +90,8 @@ export interface ArchitectureProfile {
   readonly feedForwardSize?: number;
   /** Attention heads of a layer. */
   readonly attentionHeads?: number;
+  /** Multiplications of one run, of a graph that is no transformer. */
+  readonly multiplyAdds?: number;
 }
 
 /**
