@@ -65,10 +65,10 @@ function storedCards({ store }: OpenRuntime): readonly ModelCard[] {
   throw new EdgeError('E_MODEL_NOT_STORED', { what: 'nothing to measure', expected: 'a model in the store' });
 }
 
-/** Candidates with what they are predicted to do, by id. */
+/** Candidates with what they are predicted to do, by id; a plan lists those of other models too. */
 async function predict({ runtime }: OpenRuntime, card: ModelCard): Promise<ReadonlyMap<string, Candidate>> {
   const { candidates } = makePlan(await runtime.planInput(card.task, { model: card.id, measurements: [] }));
-  return new Map(candidates.map((candidate) => [candidate.id, candidate]));
+  return new Map(candidates.filter(({ model }) => model === card.id).map((candidate) => [candidate.id, candidate]));
 }
 
 /** What a device would choose after the calibration that it makes by itself. */
