@@ -51,7 +51,7 @@ describe('a person asks in a browser', () => {
     await page.getByText('Quoted from your documents').waitFor();
     const log = page.getByRole('log');
     expect(await log.textContent()).toMatch(/30 days/);
-    expect(await log.textContent()).toMatch(/e5-small-v2.*onnx\/cpu/s);
+    expect(await log.textContent()).toMatch(/e5-small-v2.*(onnx|tflite)\/cpu/s);
     await page
       .getByRole('button', { name: /source 1/i })
       .first()
@@ -86,7 +86,7 @@ describe('the bots on the command line', () => {
     expect(reply).toMatchObject({
       rung: 'quote',
       model: 'e5-small-v2',
-      engine: 'onnx/cpu',
+      engine: expect.stringMatching(/^(onnx|tflite)\/cpu$/),
       usage: { promptTokens: expect.any(Number) },
       timings: { totalMs: expect.any(Number) },
     });
