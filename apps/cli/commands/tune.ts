@@ -11,6 +11,9 @@ import { type BuildComparison, type CompareOptions, compareBuilds, secondsOf, ty
 import { action, type CommandContext } from '../context.ts';
 import { paint, print, printJson, progressReporter, say, table } from '../terminal.ts';
 
+/** Less is within the spread of measurements, and not worth another binary. */
+const LEAST_SPEEDUP = 1.05;
+
 /** `nearside tune`: builds, verifies, measures, and keeps the build only if it is faster. */
 export const tune = action(async (context: CommandContext, options: { undo?: boolean }) => {
   const { config, log, json, signal } = context;
@@ -22,7 +25,7 @@ export const tune = action(async (context: CommandContext, options: { undo?: boo
   const { build, seconds } = await obtainBuild(context, open, { io, onProgress: reporter.onProgress });
   const comparison = await compareOrRemove(subject, build, { config, open, io, log, onProgress: reporter.onProgress, signal });
   reporter.end();
-  const isKept = comparison.speedup === undefined || comparison.speedup > 1;
+  const isKept = comparison.speedup === undefined || comparison.speedup >= LEAST_SPEEDUP;
   if (!isKept) await removeBuilds(context, open);
   const because = await explanation(open, comparison, isKept ? [build] : []);
   const { disturbance } = comparison;
@@ -116,6 +119,6 @@ function comparisonTable({ packaged, tuned }: BuildComparison): string {
 function verdict({ speedup }: BuildComparison, { unpackaged }: TuneSubject, isKept: boolean): string {
   if (speedup === undefined) return `Kept: the packaged llama.cpp cannot run here (${unpackaged}).`;
   const times = `${speedup.toFixed(2)}x the speed of the packaged one in a typical call`;
-  if (!isKept) return `Removed: ${times}, so it would never be chosen.`;
+  if (!isKept) return `Removed: ${times}; it is kept from ${LEAST_SPEEDUP}x on.`;
   return `Kept: ${times}. Undo with "nearside tune --undo".`;
 }
