@@ -129,11 +129,11 @@ export class CalibrationStore {
             .prepare('SELECT failures, until_ms FROM quarantine WHERE candidate_id = ? AND fingerprint = ?')
             .get(candidateId, fingerprint) as { failures: number; until_ms: number } | undefined;
           const failures = before === undefined ? 1 : before.failures + (isInForce(before.until_ms, nowMs) ? 0 : 1);
-          const untilMs = Math.round(nowMs + (QUARANTINE_MS[failures - 1] ?? QUARANTINE_MS[2]));
+          const untilMs = Math.round(nowMs + backOffOf(failures));
           database
             .prepare('INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?)')
             .run(candidateId, fingerprint, failures, untilMs, reason);
-          return { candidateId, untilMs, reason };
+          return { candidateId, untilMs, sinceMs: Math.round(nowMs), reason };
         })
         .immediate(),
     );
@@ -148,12 +148,17 @@ export class CalibrationStore {
   quarantined(fingerprint: string, nowMs: number): readonly Quarantine[] {
     const rows = this.#use((database) =>
       database
-        .prepare('SELECT candidate_id, until_ms, reason FROM quarantine WHERE fingerprint = ? ORDER BY candidate_id')
+        .prepare('SELECT candidate_id, failures, until_ms, reason FROM quarantine WHERE fingerprint = ? ORDER BY candidate_id')
         .all(fingerprint),
-    ) as readonly { candidate_id: string; until_ms: number; reason: string }[];
+    ) as readonly { candidate_id: string; failures: number; until_ms: number; reason: string }[];
     return rows
       .filter((row) => isInForce(row.until_ms, nowMs))
-      .map((row) => ({ candidateId: row.candidate_id, untilMs: row.until_ms, reason: row.reason }));
+      .map(({ candidate_id: candidateId, failures, until_ms: untilMs, reason }) => ({
+        candidateId,
+        untilMs,
+        sinceMs: untilMs - backOffOf(failures),
+        reason,
+      }));
   }
 
   [Symbol.dispose](): void {
@@ -190,6 +195,10 @@ export class CalibrationStore {
       return false;
     }
   }
+}
+
+function backOffOf(failures: number): number {
+  return QUARANTINE_MS[failures - 1] ?? QUARANTINE_MS[2];
 }
 
 /** A date farther away than any quarantine was written by a clock that ran ahead. */

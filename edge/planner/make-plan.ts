@@ -10,6 +10,9 @@ import { contextOf, listCandidates, localBuildsOf, SEQUENCES, serves } from './l
 import { memoryBudget } from './memory-budget.ts';
 import type { PlanInput } from './plan-input.ts';
 
+/** Age of a failure at which its candidate is tried again when nothing else can run: a device that answers seldom beats one that never does. */
+const LAST_RESORT_MS = 60_000;
+
 /**
  * Chooses how to run a task on a device. Pure: equal input gives an equal plan, whatever the order of its lists.
  * A plan without `chosen` is an answer too; its candidates say why.
@@ -17,6 +20,16 @@ import type { PlanInput } from './plan-input.ts';
  */
 export function makePlan(input: PlanInput): Plan {
   requireModel(input);
+  const plan = planWith(input);
+  if (plan.chosen) return plan;
+  const recent = input.quarantined.filter(({ sinceMs }) => sinceMs === undefined || input.nowMs - sinceMs < LAST_RESORT_MS);
+  if (recent.length === input.quarantined.length) return plan;
+  const lastResort = planWith({ ...input, quarantined: recent });
+  if (!lastResort.chosen) return plan;
+  return deepFreeze({ ...lastResort, because: `Nothing else can run, so what failed before is tried again: ${lastResort.because}` });
+}
+
+function planWith(input: PlanInput): Plan {
   const budgetBytes = memoryBudget(input.device, input.settings, input.engineMemory);
   const candidates = rank(listCandidates(input, budgetBytes), input);
   const runnable = candidates.filter(({ reasons }) => reasons.length === 0);

@@ -7,6 +7,8 @@ export interface Quarantine {
   readonly candidateId: string;
   /** Milliseconds since 1970. */
   readonly untilMs: number;
+  /** Of the failure, milliseconds since 1970: after a minute it may be tried again where nothing else can run. Never when absent. */
+  readonly sinceMs?: number;
   /** What happened, such as `crashed with SIGSEGV`. */
   readonly reason: string;
 }

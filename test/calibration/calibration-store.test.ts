@@ -83,7 +83,7 @@ describe('quarantine', () => {
     let now = NOW;
     for (const expected of [HOUR, DAY, 7 * DAY, 7 * DAY]) {
       const entry = store.quarantine('m/v/onnx/cpu/t2', 'crashed with SIGSEGV', 'here', now);
-      expect(entry).toEqual({ candidateId: 'm/v/onnx/cpu/t2', untilMs: now + expected, reason: 'crashed with SIGSEGV' });
+      expect(entry).toEqual({ candidateId: 'm/v/onnx/cpu/t2', untilMs: now + expected, sinceMs: now, reason: 'crashed with SIGSEGV' });
       expect(store.quarantined('here', now + expected - 1)).toEqual([entry]);
       expect(store.quarantined('here', now + expected)).toEqual([]);
       now += expected;
@@ -94,7 +94,7 @@ describe('quarantine', () => {
     const { store, path } = setUp();
     store.quarantine('x', 'hung', 'here', NOW);
     const again = setUp(path).store.quarantine('x', 'crashed', 'here', NOW + 1000);
-    expect(again).toEqual({ candidateId: 'x', untilMs: NOW + 1000 + HOUR, reason: 'crashed' });
+    expect(again).toEqual({ candidateId: 'x', untilMs: NOW + 1000 + HOUR, sinceMs: NOW + 1000, reason: 'crashed' });
   });
 
   it('begins anew after a success', () => {

@@ -189,6 +189,17 @@ describe('rejections', () => {
     expect(makePlan(inputFor(vm, { quarantined, nowMs: NOW_MS + 1 })).chosen?.id).toBe(candidateId);
   });
 
+  it('quarantined no more after a minute, when nothing else can run', () => {
+    const candidateId = `${CHAT}/q4_1/llama/cpu/t2`;
+    const failedAt = (sinceMs: number) => [{ candidateId, sinceMs, untilMs: NOW_MS + 3_600_000, reason: 'took too long to load' }];
+    expect(makePlan(inputFor(vm, { quarantined: failedAt(NOW_MS - 59_999) })).chosen).toBeUndefined();
+    const plan = makePlan(inputFor(vm, { quarantined: failedAt(NOW_MS - 60_000) }));
+    expect(plan.chosen?.id).toBe(candidateId);
+    expect(plan.because).toContain('Nothing else can run, so what failed before is tried again');
+    const withOther = inputFor(vm, { quarantined: failedAt(NOW_MS - 60_000), measurements: [measurementOn(vm, { threads: 1 })] });
+    expect(makePlan(withOther).chosen?.id).toBe(`${CHAT}/q4_1/llama/cpu/t1`);
+  });
+
   it('user-excluded: every other model when one is asked for', () => {
     const plan = makePlan(inputFor(vm, { task: 'embed', model: INTENTS }));
     expect(plan.chosen?.model).toBe(INTENTS);
