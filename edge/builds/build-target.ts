@@ -28,9 +28,9 @@ export function minimumCmake({ cudaArchitecture }: BuildTarget): readonly [major
  * CMake options of the build.
  *
  * - `GGML_NATIVE` is what it is for: kernels compiled for exactly this CPU, where the packaged library picks the nearest of a dozen.
- * - `GGML_OPENMP` keeps ggml's worker threads between two graphs, provided that one libuv thread runs them all, as in our engine child:
- *   120-122 tokens a second against 90-116 of the packaged library, which has no OpenMP and makes its workers anew (SmolLM2-135M, two cores).
- *   Apple's compiler has no OpenMP.
+ * - `GGML_OPENMP` keeps ggml's worker threads between two graphs, provided that one libuv thread runs them all, as in our engine child; the
+ *   packaged library has no OpenMP and makes its workers anew. 120-122 tokens a second against 90-116 in one sitting on two quiet cores
+ *   (SmolLM2-135M Q4_1), no difference by turns on busy ones. Apple's compiler has no OpenMP.
  * - No shared libraries: the addon is one file, so its hash covers all of it, and it meets no library of the packaged build in one process.
  * - The rest leaves out what the addon does not use, as node-llama-cpp's own build does: no network code, no compiler cache.
  */
