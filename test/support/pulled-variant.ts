@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { llamaQuantizer } from '#edge/backends/llama/llama-quantize.ts';
 import { loadConfig } from '#edge/config/load.ts';
 import type { StoredVariant } from '#edge/contracts/model.ts';
 import { silentLogger } from '#edge/core/log.ts';
@@ -7,7 +8,7 @@ import { ModelStore } from '#edge/store/model-store.ts';
 
 /**
  * A variant that is not among the default models, with the runtime library it may need, out of the user's own store; fetched by the
- * first test that asks.
+ * first test that asks, or made of another variant.
  */
 export function pulledVariant(model: string, variant?: string): Promise<StoredVariant> {
   return pull(loadConfig().paths.store, undefined, model, variant);
@@ -25,5 +26,6 @@ function pull(directory: string, platform: string | undefined, model: string, va
   const { store, environment } = loadConfig();
   const settings = { hubUrl: store.hubUrl, timeoutMs: store.timeoutMs };
   const catalog = loadCatalog(undefined, platform);
-  return new ModelStore({ directory, catalog, settings, environment, log: silentLogger }).pull(model, { variant });
+  const quantize = llamaQuantizer(environment, silentLogger);
+  return new ModelStore({ directory, catalog, settings, environment, quantize, log: silentLogger }).pull(model, { variant });
 }
