@@ -15,8 +15,8 @@ import { blamesCandidate, type MeasuredCandidate, measureCandidate } from './mea
 import { DEFAULT_BUDGET_MS, type MeasureOptions } from './measure-engine.ts';
 import { type CalibrationState, candidatesToMeasure, threadCountsOf } from './next-candidate.ts';
 
-/** Time that a first plan may take for the default models. */
-const TOTAL_BUDGET_MS = 20_000;
+/** A first plan of the default models shall take 20 s: time for waiting behind real work is left. */
+const TOTAL_BUDGET_MS = 17_000;
 /** How long the machine is watched before anything is measured. */
 const LOOK_MS = 300;
 /** Measurements in a row that others disturbed, after which the rest is put off. */
@@ -49,7 +49,7 @@ export interface CalibrateOptions extends MeasureOptions {
   readonly io: ProbeIo;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
-  /** Time for all of it, waiting for idleness left out; a candidate that was begun is measured to its end. Defaults to 20 s. */
+  /** Time for all of it, waiting for idleness left out; a candidate that was begun is measured to its end. Defaults to 17 s. */
   readonly totalBudgetMs?: number;
   /** Measures everything that can run anew, for a comparison, whoever disturbs it. Defaults to what a choice should not be made without. */
   readonly isExhaustive?: boolean;

@@ -27,7 +27,9 @@ export async function prepareWorkload(task: Task, subject: EngineSubject, budget
         return promptTokens;
       });
     case 'tensor': {
-      const run = (): Promise<unknown> => engine.runTensors({ model: info.model, inputs: goldenInputs(info) }, options);
+      // Made once: filling a picture takes longer than finding a hand in it.
+      const inputs = goldenInputs(info);
+      const run = (): Promise<unknown> => engine.runTensors({ model: info.model, inputs }, options);
       await run();
       return async () => {
         const startedAt = performance.now();
